@@ -1,0 +1,81 @@
+"""Lambda `send_email`: order messages from SQS in, one confirmation each out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import boto3
+
+from handlers.adapters.ledger import DynamoLedger
+from handlers.adapters.queues import Quarantine, return_after
+from handlers.adapters.ses import CONFIG, CONNECT_SECONDS, READ_SECONDS, Email, Mailer, tag_value
+from handlers.environment import SendEmail
+from handlers.mail.letter import Mailbox, compose, render_confirmation
+from handlers.mail.lifecycle import Row
+from handlers.mail.orders import Order
+from handlers.mail.sending import Pace, Sender, sandbox_recipient
+from handlers.order_batch import Desk
+from handlers.telemetry import tracing
+from handlers.telemetry.logs import make_logger
+from handlers.telemetry.metrics import emit
+
+SETTLE_SECONDS = CONNECT_SECONDS + READ_SECONDS + 2
+"""A send that times out, and the record of it: no turn is taken that leaves less before the invocation ends."""
+
+env = SendEmail.read(os.environ)
+tracing.start()
+sqs = boto3.client("sqs")
+ledger = DynamoLedger(boto3.client("dynamodb"), env.ledger_table)
+mailer = Mailer(boto3.client("sesv2", config=CONFIG), env.configuration_set)
+quarantine = Quarantine(sqs, env.quarantine_url)
+pace = Pace(env.send_rate, time.monotonic, time.sleep)
+log = make_logger("send_email", level=env.log_level, stack=env.stack)
+workers = ThreadPoolExecutor(max_workers=10)  # the size of a batch
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """An SQS event in, `batchItemFailures` out (Lambda developer guide, "Reporting batch item failures")."""
+    left = context.get_remaining_time_in_millis() / 1000
+    sender = Sender(
+        ledger=ledger,
+        send=send,
+        recipient=str if env.production_sending else sandbox_recipient,
+        wait=partial(pace.wait, time.monotonic() + left - SETTLE_SECONDS),
+        now=now,
+        deadline=now() + timedelta(seconds=left),
+        retention=env.ledger_retention_days,
+    )
+    desk = Desk(sender=sender, quarantine=quarantine, bring_back=bring_back, count=partial(emit, env.stack), log=log)
+    mailer.refresh()
+    return desk.settle_all(event["Records"], workers)
+
+
+def send(order: Order, row: Row) -> str:
+    """Write the letter to `order` and hand it to SES; SES's id of it."""
+    letter = render_confirmation(order, store=env.from_name, reply_to=env.reply_to)
+    raw = compose(
+        letter,
+        sender=Mailbox(env.from_name, env.from_address),
+        to=Mailbox(order.name, row.sent_to),
+        reply_to=env.reply_to,
+        message_id=row.message_id,
+        order_id=order.order_id,
+        date=now(),
+    )
+    tags = {"message_id": row.message_id, "order": tag_value(order.order_id), "attempt": str(row.attempts)}
+    return mailer.send(Email(sender=env.from_address, to=row.sent_to, raw=raw, tags=tags))
+
+
+def bring_back(record: Mapping[str, Any], seconds: int) -> None:
+    """Have the queue deliver `record` again in `seconds`."""
+    return_after(sqs, env.queue_url, record["receiptHandle"], seconds)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,66 @@
+"""Tracing: the only module that knows the X-Ray SDK, so that it can be swapped.
+
+Lambda gives an invocation one trace, but a batch holds orders of many. Each order is therefore traced under the
+header that SNS and SQS carried with it (`AWSTraceHeader`), and only without one under the invocation's: one trace then
+shows an order from its topic to SES.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aws_xray_sdk.core import patch, xray_recorder
+from aws_xray_sdk.core.context import Context
+from aws_xray_sdk.core.models.facade_segment import FacadeSegment
+from aws_xray_sdk.core.models.trace_header import TraceHeader
+
+_INVOCATION_HEADER = "_X_AMZN_TRACE_ID"
+
+
+def start() -> None:
+    """Set the recorder up, at cold start, and have it record every AWS call.
+
+    The SDK's own Lambda context ties all threads to the invocation's trace; the plain one lets each order's thread
+    have its own. Threshold 0 sends each subsegment when it ends, as nothing here ends a segment.
+    """
+    xray_recorder.configure(context=Context(context_missing="IGNORE_ERROR"), streaming_threshold=0)
+    patch(["botocore"])
+
+
+@contextmanager
+def traced(name: str, header: str | None = None, **annotations: str) -> Iterator[str]:
+    """Record what happens inside as the subsegment `name`, on this thread; yields the trace id ("" when untraced).
+
+    Args:
+        name: of the subsegment.
+        header: the message's own trace header, if it came with one.
+        annotations: what traces can be searched by.
+    """
+    parsed = TraceHeader.from_header_str(header)
+    if not (parsed.root and parsed.parent):
+        parsed = TraceHeader.from_header_str(os.environ.get(_INVOCATION_HEADER))
+    if not (parsed.root and parsed.parent):
+        yield ""
+        return
+    segment = FacadeSegment(name="facade", entityid=parsed.parent, traceid=parsed.root, sampled=parsed.sampled != 0)
+    segment.save_origin_trace_header(parsed)
+    context = xray_recorder.context
+    context.put_segment(segment)
+    try:
+        with xray_recorder.in_subsegment(name) as subsegment:
+            for key, value in annotations.items():
+                if subsegment and value:
+                    subsegment.put_annotation(key, value)
+            yield parsed.root
+    finally:
+        context.clear_trace_entities()
+
+
+def annotate(**annotations: str) -> None:
+    """Add to the subsegment that is open on this thread, if any."""
+    subsegment = xray_recorder.current_subsegment()
+    for key, value in annotations.items():
+        if subsegment and value:
+            subsegment.put_annotation(key, value)
