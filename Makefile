@@ -1,0 +1,61 @@
+# Every target does its own set-up: a virtual environment with pinned, hash-checked packages. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+SOURCES := __main__.py settings.py components handlers local ops tests bench
+export PULUMI_ERROR_OUTPUT_STRING := true
+export PYTHONPATH := .
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 2; }
+	@echo "setting up .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(STAMP) ## make the virtual environment
+
+demo: $(STAMP) ## run the pipeline here: deploy, send orders, say what became of each (ORDERS=file.jsonl)
+	@$(BIN)/python -m local.demo $(if $(ORDERS),--orders "$(ORDERS)")
+
+up: $(STAMP) ## deploy the pipeline here and keep it running; Ctrl-C stops it
+	@$(BIN)/python -m local.demo up
+
+test: $(STAMP) ## every test, save the long proofs
+	@$(BIN)/python -m pytest -m "not proof"
+
+proof: $(STAMP) ## the long proofs
+	@$(BIN)/python -m pytest -m proof
+
+check: $(STAMP) ## format, lint, types, import rules and the fast tests; changes nothing
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -m "not local and not proof" -q
+
+format: $(STAMP) ## format the sources
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(STAMP) ## measure the handlers beside plain ones; writes build/bench.json
+	@$(BIN)/python -m bench.handlers
+
+# The AWS SDK and what only it needs come with the Lambda runtime, so the layer's list leaves them out.
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url
+SDK := botocore jmespath python-dateutil s3transfer six urllib3
+
+lock: $(STAMP) ## pin the packages again, with hashes, from requirements/*.in
+	@$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 $(SDK:%=--no-emit-package %) \
+	  requirements/lambda.in -o requirements/lambda.txt
+	@$(LOCK) --python-version 3.11 requirements/dev.in -o requirements/dev.txt
+
+clean: ## remove what was built, and the virtual environment
+	rm -rf build .venv
+
+.PHONY: help setup demo up test proof check format bench lock clean
