@@ -1,0 +1,152 @@
+"""Where orders come in: a topic, the queue that buffers them, and the places for those that cannot be handled."""
+
+import json
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.checks import refuse, short_enough
+from components.policy import Document, account_of, account_root, document, encrypted_transport_only
+from components.queues import MAX_RECEIVE_COUNT, SubscribedQueue, plain_queue
+
+# The AWS-managed key is enough here: only identities of this account publish orders, and SNS may use it for them.
+SNS_MANAGED_KEY = "alias/aws/sns"
+MESSAGE_TYPES = ["order-confirmation"]
+
+
+class OrderIntakeArgs(TypedDict):
+    """How orders are taken in."""
+
+    consumer_timeout_seconds: int
+    """Timeout of the function that empties the queue."""
+
+    kms_key_id: NotRequired[pulumi.Input[str]]
+    """Id, ARN or alias of the KMS key that encrypts the topic. Default: the AWS-managed key of SNS."""
+
+    max_receive_count: NotRequired[int]
+    """Tries before an order goes to the dead-letter queue. Default 5."""
+
+    traced: NotRequired[bool]
+    """Whether the topic adds its own segments to a publisher's X-Ray trace, which it hands on in any case. Default
+    true; an emulator without X-Ray needs false."""
+
+    require_tls: NotRequired[bool]
+    """Whether plain HTTP is denied. Default true; an emulator without TLS needs false."""
+
+
+class OrderIntake(pulumi.ComponentResource):
+    """Topic `order-confirmations`; queue `send-email`, which takes from it the messages whose attribute `messageType`
+    is `order-confirmation`; its dead-letter queue; and a quarantine for orders that no retry would mend."""
+
+    topic_arn: pulumi.Output[str]
+    """ARN of the topic that order systems publish to."""
+
+    send_queue_arn: pulumi.Output[str]
+    """ARN of the queue of orders to confirm."""
+
+    send_queue_url: pulumi.Output[str]
+    """URL of the queue of orders to confirm."""
+
+    send_dlq_arn: pulumi.Output[str]
+    """ARN of the dead-letter queue."""
+
+    send_dlq_url: pulumi.Output[str]
+    """URL of the dead-letter queue."""
+
+    quarantine_queue_arn: pulumi.Output[str]
+    """ARN of the queue of malformed orders."""
+
+    quarantine_queue_url: pulumi.Output[str]
+    """URL of the queue of malformed orders."""
+
+    def __init__(self, name: str, args: OrderIntakeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        require_tls = args.get("require_tls", True)
+        traced = args.get("traced", True)
+        refuse("OrderIntake", name, [short_enough("topic", f"{name}-order-confirmations", 256)])
+        super().__init__("mailroom:index:OrderIntake", name, None, opts)
+
+        topic = aws.sns.Topic(
+            f"{name}-order-confirmations",
+            kms_master_key_id=args.get("kms_key_id", SNS_MANAGED_KEY),
+            tracing_config="Active" if traced else "PassThrough",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        if traced:
+            # Without it the topic's segments are lost, and nothing says so.
+            aws.xray.ResourcePolicy(
+                f"{name}-order-confirmations",
+                policy_name=topic.name,
+                policy_document=document([_topic_traces(topic)]),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        # In place of the policy that AWS gives every topic, whose condition lets in whatever claims this account as
+        # its source, AWS services included.
+        publishers = {
+            "Sid": "AccountPublishes",
+            "Effect": "Allow",
+            "Principal": {"AWS": account_root(topic.arn)},
+            "Action": "sns:Publish",
+            "Resource": topic.arn,
+        }
+        aws.sns.TopicPolicy(
+            f"{name}-order-confirmations",
+            arn=topic.arn,
+            policy=document(
+                [publishers, *([encrypted_transport_only("sns:Publish", topic.arn)] if require_tls else [])]
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        send = SubscribedQueue(
+            f"{name}-send-email",
+            {
+                "topic_arns": {"orders": topic.arn},
+                "filter_policy": json.dumps({"messageType": MESSAGE_TYPES}),
+                "consumer_timeout_seconds": args["consumer_timeout_seconds"],
+                "max_receive_count": args.get("max_receive_count", MAX_RECEIVE_COUNT),
+                "require_tls": require_tls,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        quarantine = plain_queue(self, f"{name}-quarantine")
+        if require_tls:
+            aws.sqs.QueuePolicy(
+                f"{name}-quarantine",
+                queue_url=quarantine.url,
+                policy=document([encrypted_transport_only("sqs:*", quarantine.arn)]),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+
+        self.topic_arn = topic.arn
+        self.send_queue_arn, self.send_queue_url = send.queue_arn, send.queue_url
+        self.send_dlq_arn, self.send_dlq_url = send.dlq_arn, send.dlq_url
+        self.quarantine_queue_arn, self.quarantine_queue_url = quarantine.arn, quarantine.url
+        self.register_outputs(
+            {
+                "topic_arn": self.topic_arn,
+                "send_queue_arn": self.send_queue_arn,
+                "send_queue_url": self.send_queue_url,
+                "send_dlq_arn": self.send_dlq_arn,
+                "send_dlq_url": self.send_dlq_url,
+                "quarantine_queue_arn": self.quarantine_queue_arn,
+                "quarantine_queue_url": self.quarantine_queue_url,
+            }
+        )
+
+
+def _topic_traces(topic: aws.sns.Topic) -> Document:
+    """The statement by which X-Ray lets a topic write its segments.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-active-tracing.html
+    """
+    return {
+        "Sid": "TopicTraces",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTraceSegments"],
+        "Resource": "*",  # X-Ray has no resources to name
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account_of(topic.arn)},
+            "StringLike": {"aws:SourceArn": topic.arn},
+        },
+    }

@@ -1,0 +1,234 @@
+"""The domain that letters are sent from, and the topics on which SES says what became of them."""
+
+from typing import Final, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.checks import between, one_of, refuse, short_enough
+from components.dns import DMARC_POLICIES, DnsRecord, create_records, records
+from components.policy import account_of, account_root, document, encrypted_transport_only
+
+# SES gives up after 14 hours by default. A confirmation that comes hours after the order has been missed by then, and
+# the bounce that giving up yields tells the ledger so on the same day.
+MAX_DELIVERY_SECONDS: Final = 4 * 3600
+
+# Which events go to which topic, in the API's spelling. A dead letter box and an annoyed reader each want a topic of
+# their own, as other teams listen to those; all the rest is a letter's way to its box. In alphabetical order, as SES
+# lists them: the provider compares lists, and another order would be a change at every preview.
+EVENT_TOPICS: Final = {
+    "delivery": ["DELIVERY", "DELIVERY_DELAY", "REJECT", "RENDERING_FAILURE", "SEND"],
+    "bounce": ["BOUNCE"],
+    "complaint": ["COMPLAINT"],
+}
+
+
+class SendingDomainArgs(TypedDict):
+    """The domain, and where its DNS is kept."""
+
+    domain: str
+    """Domain to send from, such as `mail.example.com`."""
+
+    hosted_zone_id: NotRequired[str]
+    """Route 53 zone to create the DNS records in. Default: none, the records are only listed in `dns_records`."""
+
+    dmarc_policy: NotRequired[str]
+    """What receivers should do with letters in the domain's name that it did not sign: none, quarantine or reject.
+    Default quarantine."""
+
+    max_delivery_seconds: NotRequired[int]
+    """How long SES tries to deliver a letter, 300 to 50400 seconds. Default four hours."""
+
+    custom_mail_from: NotRequired[bool]
+    """Whether bounces come back by a subdomain of `domain`, so that SPF is aligned with it, too. Default true; an
+    emulator that lacks the call needs false."""
+
+    require_tls: NotRequired[bool]
+    """Whether publishing to the topics over plain HTTP is denied. Default true; an emulator needs false."""
+
+
+class SendingDomain(pulumi.ComponentResource):
+    """An SES identity with DKIM and its own MAIL FROM domain; a configuration set that insists on TLS, keeps
+    reputation metrics and suppresses addresses that bounced or complained; and three encrypted topics with its
+    events, as SES publishes them."""
+
+    identity_arn: pulumi.Output[str]
+    """ARN of the SES identity."""
+
+    configuration_set_name: pulumi.Output[str]
+    """Name of the configuration set."""
+
+    configuration_set_arn: pulumi.Output[str]
+    """ARN of the configuration set."""
+
+    delivery_topic_arn: pulumi.Output[str]
+    """ARN of the topic with Send, Reject, Delivery, DeliveryDelay and Rendering Failure events."""
+
+    bounce_topic_arn: pulumi.Output[str]
+    """ARN of the topic with Bounce events."""
+
+    complaint_topic_arn: pulumi.Output[str]
+    """ARN of the topic with Complaint events."""
+
+    dns_records: pulumi.Output[list[DnsRecord]]
+    """The records that the domain's DNS has to hold, whether or not they were created here."""
+
+    def __init__(self, name: str, args: SendingDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        domain = args["domain"]
+        require_tls = args.get("require_tls", True)
+        dmarc_policy = args.get("dmarc_policy", "quarantine")
+        max_delivery_seconds = args.get("max_delivery_seconds", MAX_DELIVERY_SECONDS)
+        # SES names a configuration set as it is told. One domain is one identity in an account and region, so its
+        # name tells two stacks apart just as well.
+        configuration_set_name = f"{name}-{domain.replace('.', '-')}"
+        refuse(
+            "SendingDomain",
+            name,
+            [
+                short_enough("configuration set", configuration_set_name, 64, suffix=0),
+                short_enough("topic", f"{name}-ses-complaint-notifications", 256),
+                one_of("dmarc_policy", dmarc_policy, DMARC_POLICIES),
+                between("max_delivery_seconds", max_delivery_seconds, 300, 50_400),
+            ],
+        )
+        super().__init__("mailroom:index:SendingDomain", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        identity = aws.sesv2.EmailIdentity(
+            name,
+            # Easy DKIM with 2048 bits is what SES sets up when it is not told otherwise.
+            # https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim.html
+            email_identity=domain,
+            opts=child,
+        )
+        mail_from_domain = f"bounce.{domain}" if args.get("custom_mail_from", True) else None
+        if mail_from_domain:
+            aws.sesv2.EmailIdentityMailFromAttributes(
+                name,
+                email_identity=identity.email_identity,
+                mail_from_domain=mail_from_domain,
+                # A slip in the DNS then costs SPF alignment, while DKIM still vouches for the letters; the other
+                # choice, REJECT_MESSAGE, would stop them all.
+                behavior_on_mx_failure="USE_DEFAULT_VALUE",
+                opts=child,
+            )
+        configuration_set = aws.sesv2.ConfigurationSet(
+            name,
+            configuration_set_name=configuration_set_name,
+            delivery_options={"tls_policy": "REQUIRE", "max_delivery_seconds": max_delivery_seconds},
+            reputation_options={"reputation_metrics_enabled": True},
+            sending_options={"sending_enabled": True},
+            suppression_options={"suppressed_reasons": ["BOUNCE", "COMPLAINT"]},
+            opts=child,
+        )
+        key = aws.kms.Key(
+            f"{name}-ses-notifications",
+            description=f"Topics with the SES events of {domain}",
+            enable_key_rotation=True,
+            policy=_key_policy(configuration_set.arn),
+            opts=child,
+        )
+        topics = {
+            kind: _event_topic(self, f"{name}-ses-{kind}", kind, events, configuration_set, key, require_tls)
+            for kind, events in EVENT_TOPICS.items()
+        }
+        table = records(domain, identity, mail_from_domain, dmarc_policy)
+        if zone := args.get("hosted_zone_id"):
+            create_records(self, name, zone, table)
+
+        self.identity_arn = identity.arn
+        self.configuration_set_name = configuration_set.configuration_set_name
+        self.configuration_set_arn = configuration_set.arn
+        self.delivery_topic_arn = topics["delivery"].arn
+        self.bounce_topic_arn = topics["bounce"].arn
+        self.complaint_topic_arn = topics["complaint"].arn
+        self.dns_records = pulumi.Output.all(*table.values()).apply(list)
+        self.register_outputs(
+            {
+                "identity_arn": self.identity_arn,
+                "configuration_set_name": self.configuration_set_name,
+                "configuration_set_arn": self.configuration_set_arn,
+                "delivery_topic_arn": self.delivery_topic_arn,
+                "bounce_topic_arn": self.bounce_topic_arn,
+                "complaint_topic_arn": self.complaint_topic_arn,
+                "dns_records": self.dns_records,
+            }
+        )
+
+
+def _key_policy(configuration_set_arn: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The policy of a key that SES encrypts its events with.
+
+    The AWS-managed key of SNS would not do: its policy lets only identities of the account use it, cannot be changed,
+    and SES, which is none, could not publish.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+    """
+    return document(
+        [
+            # AWS's own default statement. Without it nobody, root included, could ever change or delete the key.
+            {
+                "Sid": "AccountManages",
+                "Effect": "Allow",
+                "Principal": {"AWS": account_root(configuration_set_arn)},
+                "Action": "kms:*",
+                "Resource": "*",  # in a key policy: this key
+            },
+            {
+                "Sid": "SesEncrypts",
+                "Effect": "Allow",
+                "Principal": {"Service": "ses.amazonaws.com"},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_of(configuration_set_arn)}},
+            },
+        ]
+    )
+
+
+def _event_topic(
+    parent: pulumi.Resource,
+    name: str,
+    kind: str,
+    event_types: list[str],
+    configuration_set: aws.sesv2.ConfigurationSet,
+    key: aws.kms.Key,
+    require_tls: bool,
+) -> aws.sns.Topic:
+    """A topic that only this configuration set may publish to, and the event destination that does."""
+    topic = aws.sns.Topic(
+        f"{name}-notifications",
+        kms_master_key_id=key.arn,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    publisher = {
+        "Sid": "OnlyThisConfigurationSet",
+        "Effect": "Allow",
+        "Principal": {"Service": "ses.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic.arn,
+        "Condition": {
+            "StringEquals": {
+                "aws:SourceAccount": account_of(configuration_set.arn),
+                "aws:SourceArn": configuration_set.arn,
+            }
+        },
+    }
+    policy = aws.sns.TopicPolicy(
+        f"{name}-notifications",
+        arn=topic.arn,
+        policy=document([publisher, *([encrypted_transport_only("sns:Publish", topic.arn)] if require_tls else [])]),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    aws.sesv2.ConfigurationSetEventDestination(
+        name,
+        configuration_set_name=configuration_set.configuration_set_name,
+        event_destination_name=kind,
+        event_destination={
+            "enabled": True,
+            "matching_event_types": event_types,
+            "sns_destination": {"topic_arn": topic.arn},
+        },
+        # SES publishes a trial notification at once, and refuses a topic that it cannot publish to.
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+    )
+    return topic

@@ -1,0 +1,237 @@
+"""The stack's settings: the only reader of pulumi.Config.
+
+Types, meanings and defaults of the keys are in Pulumi.yaml; the rules that a type cannot express are here, in RULES
+(one key at a time) and in `_conflicts` (keys that contradict each other). Faults are reported all together.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from components.consumer import CONCURRENCY
+from components.function import LOG_LEVELS
+
+# The periods that PutRetentionPolicy takes.
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+LOG_RETENTION_DAYS: Final = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+
+_HOST: Final = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
+_DOMAIN: Final = re.compile(_HOST)
+_ADDRESS: Final = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_HOST}")
+_ZONE: Final = re.compile(r"(?:Z[A-Z0-9]{1,31})?")
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_LOOPBACK: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
+_PLACEHOLDER: Final = re.compile(r"(.+\.)?example\.(com|net|org)")
+# What every AWS service takes as a tag's value. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+_TAG: Final = re.compile(r"[\w .:/=+\-@]{1,256}")
+
+
+class SettingsError(pulumi.RunError):
+    """What is wrong with a stack's settings, every fault with key, value, what is allowed and the remedy.
+
+    A RunError, so that the CLI prints the message and no stack trace.
+    """
+
+    def __init__(self, stack: str, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        count = "1 setting is" if len(faults) == 1 else f"{len(faults)} settings are"
+        remedy = f"Change a value with: pulumi config set KEY VALUE --stack {stack}"
+        super().__init__("\n".join([f"{count} wrong in stack {stack!r}; nothing was changed.", *faults, remedy]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One stack's settings, checked. Units are in the names; the keys are described in Pulumi.yaml."""
+
+    project: str
+    stack: str
+    region: str
+    sending_domain: str
+    hosted_zone_id: str
+    from_address: str
+    from_name: str
+    reply_to: str
+    production_sending: bool
+    send_rate: int
+    mailer_concurrency: int
+    log_retention_days: int
+    log_level: str
+    ledger_retention_days: int
+    protect_data: bool
+    owner: str
+    cost_centre: str
+    emulator_endpoint: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of every resource."""
+        return {
+            "project": self.project,
+            "stack": self.stack,
+            "owner": self.owner,
+            "cost-centre": self.cost_centre,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one key's text becomes a value: `parse` returns None for a text that is not allowed."""
+
+    parse: Callable[[str], Any]
+    allowed: str
+    remedy: str
+
+
+def _match(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
+    return lambda text: text if pattern.fullmatch(text) else None
+
+
+def _whole(low: int, high: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        # ASCII digits and no more of them than any limit has: int() also takes "1_0", "٣" and a million digits.
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
+        return number if number is not None and low <= number <= high else None
+
+    return parse
+
+
+def _one_of(*allowed: str) -> Callable[[str], str | None]:
+    return lambda text: text if text in allowed else None
+
+
+def _truth(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text)
+
+
+def _display_name(text: str) -> str | None:
+    return text if text.strip() and text.isprintable() and len(text.encode()) <= 200 else None
+
+
+def _loopback(text: str) -> str | None:
+    match = _LOOPBACK.fullmatch(text)
+    return text if text == "" or (match and 0 < int(match[1]) < 65_536) else None
+
+
+def _retention(text: str) -> int | None:
+    return next((days for days in LOG_RETENTION_DAYS if str(days) == text), None)
+
+
+_YES_NO: Final = Rule(_truth, "true or false", "write true or false, in lower case")
+_MAILBOX: Final = Rule(
+    _match(_ADDRESS),
+    "one plain ASCII address, name@domain, its domain in lower case",
+    "give the address alone, without a display name",
+)
+_TAG_VALUE: Final = Rule(
+    _match(_TAG), "1 to 256 letters, digits, spaces and . : / = + - @ _", "name the team or cost centre in those"
+)
+
+RULES: Final[Mapping[str, Rule]] = {
+    "sendingDomain": Rule(
+        _match(_DOMAIN), "a domain name in lower case, such as mail.shop.com", "give a domain whose DNS you control"
+    ),
+    "hostedZoneId": Rule(
+        _match(_ZONE),
+        "a Route 53 zone id such as Z0123456789ABCDEFGHIJ, or empty",
+        "take it from `aws route53 list-hosted-zones`, without /hostedzone/",
+    ),
+    "fromAddress": _MAILBOX,
+    "fromName": Rule(_display_name, "1 to 200 bytes of printable text", "shorten it, and remove line breaks"),
+    "replyTo": _MAILBOX,
+    "productionSending": _YES_NO,
+    "sendRate": Rule(
+        _whole(1, 100_000), "a whole number of at least 1", "take the account's rate from the SES console"
+    ),
+    "mailerConcurrency": Rule(
+        _whole(*CONCURRENCY), "a whole number from {} to {}".format(*CONCURRENCY), "2 is the least that AWS allows"
+    ),
+    "logRetentionDays": Rule(
+        _retention, "one of " + ", ".join(map(str, LOG_RETENTION_DAYS)), "take the next longer period"
+    ),
+    "logLevel": Rule(_one_of(*LOG_LEVELS), "one of " + ", ".join(LOG_LEVELS), "INFO suits most stacks"),
+    # An order can wait 14 days in the queues, and 14 more once it has been redriven. A ledger that forgot sooner would
+    # let that copy send a second letter.
+    "ledgerRetentionDays": Rule(
+        _whole(30, 3650),
+        "a whole number from 30 to 3650",
+        "keep rows for longer than an order can wait in the queues, redriven once (28 days)",
+    ),
+    "protectData": _YES_NO,
+    "owner": _TAG_VALUE,
+    "costCentre": _TAG_VALUE,
+    "emulatorEndpoint": Rule(
+        _loopback,
+        "http://127.0.0.1:PORT, or empty for AWS",
+        "emulators are only used on this machine: give its loopback address",
+    ),
+}
+_REGION_RULE: Final = Rule(
+    _match(_REGION), "an AWS region such as eu-central-1", "give the region where SES has production access"
+)
+
+
+def load() -> Settings:
+    """The running stack's settings. Raises SettingsError that lists every fault."""
+    project = pulumi.get_project()
+    config = pulumi.Config(project)
+    given = {key: value for key in RULES if (value := config.get(key)) is not None}
+    given |= {key: "" for key in _keys(project) if key not in RULES}
+    return parse(given, region=pulumi.Config("aws").get("region"), project=project, stack=pulumi.get_stack())
+
+
+def parse(given: Mapping[str, str], *, region: str | None, project: str, stack: str) -> Settings:
+    """`given` (keys without namespace, values as text) as Settings; raises SettingsError."""
+    texts = {f"{project}:{key}": given.get(key) for key in RULES} | {"aws:region": region}
+    rules = {f"{project}:{key}": rule for key, rule in RULES.items()} | {"aws:region": _REGION_RULE}
+    values = {key: None if text is None else rules[key].parse(text) for key, text in texts.items()}
+
+    faults = [_fault(key, texts[key], rules[key]) for key, value in values.items() if value is None]
+    faults += [_unknown(project, key) for key in given if key not in RULES]
+    found: dict[str, Any] = {_snake(key.partition(":")[2]): value for key, value in values.items()}
+    faults += _conflicts(project, found)
+    if faults:
+        raise SettingsError(stack, faults)
+    return Settings(project=project, stack=stack, **found)
+
+
+def _conflicts(project: str, found: Mapping[str, Any]) -> Iterator[str]:
+    """Settings that are each allowed and contradict one another; a faulty one (None) contradicts nothing."""
+    domain, sender = found["sending_domain"], found["from_address"]
+    if domain and sender and not f".{sender.partition('@')[2]}".endswith(f".{domain}"):
+        yield (
+            f"  {project}:fromAddress is {sender!r}: allowed is an address within {project}:sendingDomain, which is"
+            f" {domain!r}. Remedy: SES signs for that domain only; change one of the two."
+        )
+    if domain and _PLACEHOLDER.fullmatch(domain) and found["production_sending"] and found["emulator_endpoint"] == "":
+        yield (
+            f"  {project}:sendingDomain is the placeholder {domain!r} while {project}:productionSending is true:"
+            f" allowed is a domain that you control. Remedy: set your own, or set {project}:productionSending to false."
+        )
+
+
+def _fault(key: str, text: str | None, rule: Rule) -> str:
+    state = "is not set" if text is None else f"is {text!r}"
+    return f"  {key} {state}: allowed is {rule.allowed}. Remedy: {rule.remedy}."
+
+
+def _unknown(project: str, key: str) -> str:
+    near = get_close_matches(key, RULES, n=1, cutoff=0.6)
+    advice = f"did you mean {project}:{near[0]}?" if near else "remove it."
+    return f"  {project}:{key} is not a setting: allowed are the keys in Pulumi.yaml. Remedy: {advice}"
+
+
+def _keys(project: str) -> list[str]:
+    """Every key that the stack sets in the project's namespace. pulumi.Config answers only for keys asked for."""
+    prefix = f"{project}:"
+    return sorted(key.removeprefix(prefix) for key in {**get_config_env(), **CONFIG.get()} if key.startswith(prefix))
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda match: "_" + match[1].lower(), key)

@@ -1,0 +1,71 @@
+"""OrderIntake: an encrypted topic, its queue, and a place for orders that no retry would mend."""
+
+from __future__ import annotations
+
+from components.intake import OrderIntake, OrderIntakeArgs
+from tests.components.recorder import Recorder, queue_url, record
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:shop-order-confirmations"
+
+
+def built(**changes: object) -> Recorder:
+    args: OrderIntakeArgs = {"consumer_timeout_seconds": 30, **changes}  # type: ignore[typeddict-item]
+    return record(lambda: OrderIntake("shop", args))[0]
+
+
+def test_the_topic_is_encrypted_by_the_managed_key_unless_another_is_given() -> None:
+    assert built().one("Topic").inputs["kmsMasterKeyId"] == "alias/aws/sns"
+    assert built(kms_key_id="alias/orders").one("Topic").inputs["kmsMasterKeyId"] == "alias/orders"
+
+
+def test_only_this_account_publishes_and_only_over_tls() -> None:
+    statements = built().one("TopicPolicy").statements()
+    assert set(statements) == {"AccountPublishes", "DenyPlainHttp"}
+    owner = statements["AccountPublishes"]
+    assert owner["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert (owner["Action"], owner["Resource"]) == ("sns:Publish", TOPIC)
+    assert statements["DenyPlainHttp"]["Resource"] == TOPIC
+
+
+def test_only_order_confirmations_reach_the_queue() -> None:
+    subscription = built().one("TopicSubscription", "shop-send-email-orders")
+    assert subscription.inputs["topic"] == TOPIC
+    assert subscription.document("filterPolicy") == {"messageType": ["order-confirmation"]}
+
+
+def test_quarantine_holds_an_order_and_its_reason_and_takes_no_plain_http() -> None:
+    recorder = built()
+    inputs = recorder.one("Queue", "shop-quarantine").inputs
+    assert inputs["maxMessageSize"] > 256 * 1024, "the largest order that SNS delivers, and the reason beside it"
+    assert inputs["messageRetentionSeconds"] == 14 * 24 * 3600
+    assert "redrivePolicy" not in inputs, "quarantine is an end, not a stop on the way"
+    assert set(recorder.one("QueuePolicy", "shop-quarantine").statements()) == {"DenyPlainHttp"}
+
+
+def test_the_topic_may_write_its_own_segments_and_no_other_topic_under_that_name() -> None:
+    recorder = built()
+    assert recorder.one("Topic").inputs["tracingConfig"] == "Active"
+    statement = recorder.one("ResourcePolicy").statements("policyDocument")["TopicTraces"]
+    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert statement["Condition"]["StringLike"] == {"aws:SourceArn": TOPIC}
+
+
+def test_an_emulator_without_tls_and_tracing_can_be_used() -> None:
+    recorder = built(traced=False, require_tls=False)
+    assert not recorder.all("ResourcePolicy")
+    assert recorder.one("Topic").inputs["tracingConfig"] == "PassThrough"
+    assert set(recorder.one("TopicPolicy").statements()) == {"AccountPublishes"}
+    assert recorder.names("QueuePolicy") == ["shop-send-email", "shop-send-email-dlq"]
+
+
+def test_outputs_lead_to_the_topic_and_to_each_queue() -> None:
+    outputs = record(lambda: OrderIntake("shop", {"consumer_timeout_seconds": 30}))[1]
+    assert outputs == {
+        "topic_arn": TOPIC,
+        "send_queue_arn": "arn:aws:sqs:us-east-1:123456789012:shop-send-email",
+        "send_queue_url": queue_url("shop-send-email"),
+        "send_dlq_arn": "arn:aws:sqs:us-east-1:123456789012:shop-send-email-dlq",
+        "send_dlq_url": queue_url("shop-send-email-dlq"),
+        "quarantine_queue_arn": "arn:aws:sqs:us-east-1:123456789012:shop-quarantine",
+        "quarantine_queue_url": queue_url("shop-quarantine"),
+    }

@@ -1,0 +1,186 @@
+"""Settings: every fault is found, and each says what is wrong, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import re
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime.config import set_all_config
+
+from local.config import ROOT, stack_config
+from settings import RULES, Settings, SettingsError, load, parse
+
+STACKS = ("dev", "prod", "local")
+
+
+def given(stack: str = "dev", **changes: str | None) -> dict[str, str]:
+    """The keys of a stack as the CLI hands them over, without namespace; a change to None leaves a key out."""
+    config = stack_config(stack)
+    known = {key.removeprefix("mailroom:"): value for key, value in config.items() if key.startswith("mailroom:")}
+    return {key: value for key, value in {**known, **changes}.items() if value is not None}
+
+
+def parsed(stack: str = "dev", region: str | None = "us-east-1", **changes: str | None) -> Settings:
+    return parse(given(stack, **changes), region=region, project="mailroom", stack=stack)
+
+
+def faults(stack: str = "dev", region: str | None = "us-east-1", **changes: str | None) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refused:
+        parsed(stack, region, **changes)
+    return refused.value.faults
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_in_the_repository_has_sound_settings(stack: str) -> None:
+    assert parsed(stack).stack == stack
+
+
+def test_schema_rules_and_settings_name_the_same_keys() -> None:
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert set(schema) == set(RULES)
+    assert len(parsed().__dataclass_fields__) == len(RULES) + len(("project", "stack", "region"))
+
+
+def test_every_key_of_the_schema_has_a_type_a_description_and_a_default() -> None:
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    lacking = [key for key, entry in schema.items() if {"type", "description", "default"} - set(entry)]
+    assert not lacking
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sendingDomain", "shop"),
+        ("sendingDomain", "Mail.Shop.com"),
+        ("sendingDomain", "mail..shop.com"),
+        ("sendingDomain", "-mail.shop.com"),
+        ("sendingDomain", "mail.shop.com."),
+        ("hostedZoneId", "/hostedzone/Z0123456789"),
+        ("fromAddress", "orders"),
+        ("fromAddress", "Shop <orders@mail.example.com>"),
+        ("fromAddress", "orders@mail.example.com\r\nBcc: all@example.com"),
+        ("fromName", "  "),
+        ("fromName", "Shop\nBcc: all@example.com"),
+        ("fromName", "x" * 201),
+        ("replyTo", ""),
+        ("productionSending", "yes"),
+        ("productionSending", "True"),
+        ("sendRate", "0"),
+        ("sendRate", "-5"),
+        ("sendRate", "14.5"),
+        ("sendRate", "1_4"),
+        ("sendRate", "٣"),
+        ("sendRate", "9" * 5000),
+        ("mailerConcurrency", "1"),
+        ("mailerConcurrency", "1001"),
+        ("logRetentionDays", "31"),
+        ("logRetentionDays", "0"),
+        ("logLevel", "debug"),
+        ("logLevel", "WARNING"),
+        ("ledgerRetentionDays", "29"),
+        ("ledgerRetentionDays", "3651"),
+        ("owner", ""),
+        ("costCentre", "büro;drop"),
+        ("emulatorEndpoint", "http://10.0.0.5:4566"),
+        ("emulatorEndpoint", "https://127.0.0.1:4566"),
+        ("emulatorEndpoint", "http://127.0.0.1:4566/path"),
+        ("emulatorEndpoint", "http://127.0.0.1:65536"),
+        ("emulatorEndpoint", "http://127.0.0.1.example.com:80"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: str, value: str) -> None:
+    found = [fault for fault in faults(**{key: value}) if fault.startswith(f"  mailroom:{key} is {value!r}: ")]
+    assert len(found) == 1, "the fault names the key and the value as it was given"
+    assert re.search(r": allowed is .+\. Remedy: .+\.$", found[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hostedZoneId", "Z0123456789ABCDEFGHIJ"),
+        ("fromName", "Größe & Söhne 株式会社"),
+        ("fromAddress", "orders+eu@shop.mail.example.com"),
+        ("mailerConcurrency", "1000"),
+        ("logRetentionDays", "3653"),
+        ("emulatorEndpoint", "http://localhost:4566"),
+        ("emulatorEndpoint", "http://[::1]:4566"),
+        ("owner", "Bestellungen und Versand"),
+    ],
+)
+def test_values_at_the_edge_of_what_is_allowed_pass(key: str, value: str) -> None:
+    parsed(**{key: value})
+
+
+def test_all_faults_are_reported_together() -> None:
+    found = faults(sendRate="0", logLevel="loud", owner="", region="nowhere", sendrate="3", fromName=None)
+    assert [fault.split()[0] for fault in found] == [
+        "mailroom:fromName",
+        "mailroom:sendRate",
+        "mailroom:logLevel",
+        "mailroom:owner",
+        "aws:region",
+        "mailroom:sendrate",
+    ]
+
+
+def test_a_missing_key_is_named() -> None:
+    assert faults(owner=None)[0].startswith("  mailroom:owner is not set: allowed is ")
+    assert faults(region=None)[0].startswith("  aws:region is not set: ")
+
+
+def test_a_misspelt_key_is_refused_with_the_one_that_was_meant() -> None:
+    (fault,) = faults(sendingDomian="mail.shop.com")
+    assert fault.startswith("  mailroom:sendingDomian is not a setting: allowed are the keys in Pulumi.yaml.")
+    assert fault.endswith("Remedy: did you mean mailroom:sendingDomain?")
+    assert "remove it" in faults(colour="blue")[0]
+
+
+def test_the_sender_has_to_be_within_the_sending_domain() -> None:
+    (fault,) = faults(fromAddress="orders@othermail.example.com")
+    assert "mail.example.com" in fault
+    assert "mailroom:fromAddress" in fault
+    assert parsed(sendingDomain="example.com").from_address == "orders@mail.example.com"
+
+
+@pytest.mark.parametrize("domain", ["mail.example.com", "example.org", "shop.example.net"])
+def test_production_sending_with_a_placeholder_domain_is_refused(domain: str) -> None:
+    (fault,) = faults(sendingDomain=domain, fromAddress=f"a@{domain}", productionSending="true")
+    assert domain in fault
+    assert "mailroom:productionSending" in fault
+
+
+def test_a_placeholder_domain_will_do_where_no_letter_can_leave() -> None:
+    assert not parsed().production_sending
+    assert parsed("local").production_sending, "an emulator sends nothing"
+
+
+def test_dev_sends_to_no_customer_and_prod_is_protected() -> None:
+    assert (parsed("dev").production_sending, parsed("dev").protect_data) == (False, False)
+    assert (parsed("prod").production_sending, parsed("prod").protect_data) == (True, True)
+    assert parsed("local").emulator_endpoint == "http://127.0.0.1:4566"
+
+
+def test_tags_say_whose_a_resource_is() -> None:
+    tags = parsed("prod", owner="mail team", costCentre="4711").tags
+    assert tags == {"project": "mailroom", "stack": "prod", "owner": "mail team", "cost-centre": "4711"}
+
+
+def test_the_error_is_one_that_the_cli_prints_without_a_stack_trace() -> None:
+    error = SettingsError("dev", ["  one", "  two"])
+    assert isinstance(error, pulumi.RunError)
+    assert str(error).startswith("2 settings are wrong in stack 'dev'; nothing was changed.\n  one\n  two\n")
+    assert str(error).endswith("pulumi config set KEY VALUE --stack dev")
+    assert str(SettingsError("dev", ["  one"])).startswith("1 setting is wrong")
+
+
+def test_the_running_stack_is_read_with_its_unknown_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_project", lambda: "mailroom")
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    set_all_config({**stack_config("prod"), "aws:region": "eu-west-1"})
+    assert load() == parsed("prod", region="eu-west-1")
+
+    set_all_config({**stack_config("prod"), "mailroom:sendRat": "3"})
+    with pytest.raises(SettingsError, match="did you mean mailroom:sendRate"):
+        load()
