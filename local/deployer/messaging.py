@@ -1,0 +1,91 @@
+"""SQS queues and SNS topics, with their policies and subscriptions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from local.deployer.model import Account, Create, Declared, State, attribute, tag_list
+
+_QUEUE: Final = {
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "maxMessageSize": "MaximumMessageSize",
+    "delaySeconds": "DelaySeconds",
+    "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+    "redrivePolicy": "RedrivePolicy",
+    "redriveAllowPolicy": "RedriveAllowPolicy",
+    "policy": "Policy",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
+}
+_TOPIC: Final = {
+    "displayName": "DisplayName",
+    "policy": "Policy",
+    "deliveryPolicy": "DeliveryPolicy",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "signatureVersion": "SignatureVersion",
+    "tracingConfig": "TracingConfig",
+}
+_SUBSCRIPTION: Final = {
+    "rawMessageDelivery": "RawMessageDelivery",
+    "filterPolicy": "FilterPolicy",
+    "filterPolicyScope": "FilterPolicyScope",
+    "redrivePolicy": "RedrivePolicy",
+    "deliveryPolicy": "DeliveryPolicy",
+}
+
+
+def queue(declared: Declared, account: Account) -> State:
+    name = declared.physical(80)
+    attributes = {key: attribute(value) for key, value in declared.api(_QUEUE).items()}
+    tags = declared.tags()
+    url = account.client("sqs").create_queue(QueueName=name, Attributes=attributes, tags=tags)["QueueUrl"]
+    return url, declared.state(name=name, url=url, arn=account.arn("sqs", name), tagsAll=tags)
+
+
+def _queue_attribute(key: str, name: str) -> Create:
+    def create(declared: Declared, account: Account) -> State:
+        url = declared.need("queueUrl")
+        account.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={name: declared.document(key)})
+        return url, declared.state()
+
+    return create
+
+
+def topic(declared: Declared, account: Account) -> State:
+    name = declared.physical(256)
+    attributes = {key: attribute(value) for key, value in declared.api(_TOPIC).items()}
+    tags = declared.tags()
+    arn = account.client("sns").create_topic(Name=name, Attributes=attributes, Tags=tag_list(tags))["TopicArn"]
+    return arn, declared.state(name=name, arn=arn, owner=account.id, tagsAll=tags)
+
+
+def topic_policy(declared: Declared, account: Account) -> State:
+    arn = declared.need("arn")
+    account.client("sns").set_topic_attributes(
+        TopicArn=arn, AttributeName="Policy", AttributeValue=declared.document("policy")
+    )
+    return arn, declared.state(owner=account.id)
+
+
+def subscription(declared: Declared, account: Account) -> State:
+    arn = account.client("sns").subscribe(
+        TopicArn=declared.need("topic"),
+        Protocol=declared.need("protocol"),
+        Endpoint=declared.need("endpoint"),
+        Attributes={key: attribute(value) for key, value in declared.api(_SUBSCRIPTION).items()},
+        ReturnSubscriptionArn=True,
+    )["SubscriptionArn"]
+    return arn, declared.state(arn=arn, ownerId=account.id, pendingConfirmation=False)
+
+
+CREATE: Final[dict[str, Create]] = {
+    "aws:sqs/queue:Queue": queue,
+    "aws:sqs/queuePolicy:QueuePolicy": _queue_attribute("policy", "Policy"),
+    "aws:sqs/redrivePolicy:RedrivePolicy": _queue_attribute("redrivePolicy", "RedrivePolicy"),
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": _queue_attribute("redriveAllowPolicy", "RedriveAllowPolicy"),
+    "aws:sns/topic:Topic": topic,
+    "aws:sns/topicPolicy:TopicPolicy": topic_policy,
+    "aws:sns/topicSubscription:TopicSubscription": subscription,
+}
