@@ -1,0 +1,168 @@
+"""A stack on moto: the topic, queues and table that the commands use, and an outputs file that leads to
+them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, message_id
+from handlers.mail.sending import NewClaim
+from ops.cli import app
+from ops.stack import Outputs, Stack, open_stack
+
+REGION = "us-east-1"
+CLIENT = functools.cache(boto3.client)  # making a client takes longer than most of these tests
+Run = Callable[..., Result]
+AddRow = Callable[..., Row]
+
+
+@pytest.fixture
+def outputs_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Outputs as `pulumi stack output --json` prints them, of resources that exist on moto for the test's
+    length."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr("ops.quarantine.LONG_POLL", 0)  # moto's queues have one server
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(boto3, "client", CLIENT)
+    with mock_aws():
+        path = tmp_path / "outputs.json"
+        path.write_text(json.dumps(_create()), encoding="utf-8")
+        yield path
+
+
+def _create() -> dict[str, Any]:
+    sns = boto3.client("sns", region_name=REGION)
+    sqs = boto3.client("sqs", region_name=REGION)
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    outputs: dict[str, Any] = {
+        "region": REGION,
+        "stack": "moto",
+        "endpoint": "",
+        "productionSending": True,
+        "orderTopicArn": sns.create_topic(Name="orders")["TopicArn"],
+        "ledgerTableName": "EmailDeliveries",
+        "anythingElse": {"is": "ignored"},
+    }
+    for key in ("sendQueue", "sendDlq", "quarantineQueue", "feedbackQueue", "feedbackDlq"):
+        url = sqs.create_queue(QueueName=key)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        outputs |= {f"{key}Url": url, f"{key}Arn": arn}
+    sns.subscribe(
+        TopicArn=outputs["orderTopicArn"],
+        Protocol="sqs",
+        Endpoint=outputs["sendQueueArn"],
+        Attributes={
+            "RawMessageDelivery": "true",
+            "FilterPolicy": json.dumps({"messageType": [CONFIRMATION]}),
+        },
+    )
+    dynamodb.create_table(
+        TableName="EmailDeliveries",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "orderId", "KeyType": "HASH"},
+            {"AttributeName": "messageId", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "orderId", "AttributeType": "S"},
+            {"AttributeName": "messageId", "AttributeType": "S"},
+        ],
+    )
+    return outputs
+
+
+@pytest.fixture
+def stack(outputs_file: Path) -> Stack:
+    return open_stack("moto", outputs_file)
+
+
+@pytest.fixture
+def outputs(stack: Stack) -> Outputs:
+    return stack.outputs
+
+
+@pytest.fixture
+def ops(outputs_file: Path) -> Run:
+    """Runs `python -m ops ARGUMENTS` on the stack."""
+
+    def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(app, ["--outputs", str(outputs_file), *arguments], input=stdin)
+
+    return run
+
+
+@pytest.fixture
+def add_row(stack: Stack) -> AddRow:
+    """Puts a row into the ledger as the handlers would: claimed, then told each of `milestones` (with its
+    time)."""
+
+    def add(
+        order_id: str,
+        milestones: Sequence[tuple[Milestone, str]] = (),
+        *,
+        reason: str = "",
+        order: str = "",
+        to: str = "leonie@example.com",
+        sent_to: str = "",
+    ) -> Row:
+        claim = NewClaim(
+            order_id=order_id,
+            message_id=message_id(order_id, CONFIRMATION),
+            kind=CONFIRMATION,
+            to=to,
+            sent_to=sent_to or to,
+            order_hash="hash",
+            published_at="2026-11-22T10:00:00.000Z",
+            now="2026-11-22T10:00:00.250Z",
+            lease_until="2026-11-22T10:00:30.000Z",
+            expires_at=1_900_000_000,
+            trace_id="1-6921a2f0-0123456789abcdef01234567",
+            flags=frozenset(),
+        )
+        row = stack.ledger.claim(claim)
+        for milestone, at in milestones:
+            row, _ = stack.ledger.learn(row, Evidence(milestone=milestone, at=at, reason=reason, order=order), at)
+        return row
+
+    return add
+
+
+@pytest.fixture
+def quarantine(stack: Stack) -> Callable[..., str]:
+    """Puts a message into quarantine as the handlers do; its message id."""
+
+    def put(body: str, **attributes: str) -> str:
+        known = {"code": "invalid-order", "reason": "total is missing", "orderId": "A-1"} | attributes
+        return stack.sqs.send_message(
+            QueueUrl=stack.outputs.quarantine_queue_url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in known.items() if value
+            },
+        )["MessageId"]
+
+    return put
+
+
+@pytest.fixture
+def bodies(stack: Stack) -> Callable[[str], list[str]]:
+    """Takes every visible message out of a queue; the bodies."""
+
+    def take(url: str) -> list[str]:
+        taken: list[str] = []
+        while messages := stack.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [message["Body"] for message in messages]
+        return taken
+
+    return take
