@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
-from local.config import ROOT, Value
+from local.config import ROOT, Value, stack_config
 from local.deployer import Deployment, Transform, deploy
 from local.deployer.model import Account, Json
 from local.emulator import Emulator
@@ -98,8 +98,14 @@ class LocalAws:
             transform=transform,
             outputs_path=self.folder / "outputs.json",
         )
+        self._open_account(stack_config(stack, overrides))
         self.seconds["deploy"] = self.deployment.seconds
         return self.deployment
+
+    def _open_account(self, config: Mapping[str, str]) -> None:
+        """Give the account the sending rate that the program counts on, and have SES greet its new topics."""
+        self.twin.configure(max_send_rate=float(config["mailroom:sendRate"]))
+        self.twin.announce(self.outputs["configurationSetName"])
 
     def client(self, service: str) -> Any:
         """A boto3 client with the rights of the account's root; SES is the twin, as it is for the handlers."""

@@ -16,12 +16,8 @@ from local.twin.mail import Mail
 from ops import show
 from ops.follow import follow
 from ops.publish import Line, Outcome, Published, Refused, publish
-from ops.quarantine import MOST, held
+from ops.quarantine import MOST, Quarantined, held
 from ops.stack import Outputs, Stack
-
-SEND_RATE = 100
-"""Emails a second that the account of a demo may send, at SES's side and at ours: an account in use for a while. With
-the 14 of a fresh one, most of a demo would be waiting for SES."""
 
 MAIL_SERVERS_TAKE_MS = (50, 500)
 """From SES's acceptance to the recipient's mail server's answer: least and most."""
@@ -37,6 +33,7 @@ class Run:
     """What a run left behind. `abandoned` counts what is in the dead-letter queues."""
 
     evidence: Evidence
+    quarantined: Sequence[Quarantined]
     refused: Sequence[Refused]
     mails: Sequence[Mail]
     abandoned: int
@@ -44,8 +41,8 @@ class Run:
 
 def prepare(aws: LocalAws) -> Stack:
     """Deploy the program as a demo wants it, to an account whose suppression list knows one customer."""
-    aws.deploy({"mailroom:sendRate": SEND_RATE})
-    aws.twin.configure(max_send_rate=SEND_RATE, outcome_delay_ms=MAIL_SERVERS_TAKE_MS)
+    aws.deploy()
+    aws.twin.configure(outcome_delay_ms=MAIL_SERVERS_TAKE_MS)
     aws.client("sesv2").put_suppressed_destination(EmailAddress=SUPPRESSED_ADDRESS, Reason="BOUNCE")
     return Stack(Outputs.parse(aws.outputs))
 
@@ -63,11 +60,11 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
     took = time.monotonic() - began
     mails = aws.twin.mailbox()
     with held(stack.sqs, stack.outputs.quarantine_queue_url, most=2 * len(lines) + MOST) as messages:
-        quarantined = [message.body for message in messages]
+        quarantined = list(messages)
     evidence = Evidence(
         program=_program(aws),
         published=[(outcome.line.body, outcome.at) for outcome in published],
-        quarantined=quarantined,
+        quarantined=[message.body for message in quarantined],
         mails=[mailed(mail) for mail in mails],
         rows=list(stack.ledger.all()),
         traces=[segment["trace_id"] for segment in aws.segments()],
@@ -75,6 +72,7 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
     )
     return Run(
         evidence=evidence,
+        quarantined=quarantined,
         refused=[outcome for outcome in outcomes if isinstance(outcome, Refused)],
         mails=mails,
         abandoned=sum(depth(stack, url) for url in (stack.outputs.send_dlq_url, stack.outputs.feedback_dlq_url)),

@@ -16,6 +16,8 @@ from ops import show
 from ops.text import snippet
 
 LISTED = 10
+EXPLAINED = 20
+REASON_WIDTH = 140
 
 
 def tell(console: Console, report: Mapping[str, Any], run: Run, surprises: Sequence[tuple[SampleOrder, str]]) -> None:
@@ -56,6 +58,13 @@ def _orders(console: Console, report: Mapping[str, Any], run: Run) -> None:
     became = Counter(row.status.value for row in run.evidence.rows) + Counter(QUARANTINED=orders["quarantined"])
     console.print(show.counts(became, heading="became"))
     console.print()
+    if run.quarantined:
+        shown = sorted(run.quarantined, key=lambda message: message.order_id)[:EXPLAINED]
+        rows = [(message.order_id or "-", snippet(message.reason, REASON_WIDTH)) for message in shown]
+        console.print(show.table(["quarantined", "because"], rows))
+        if len(run.quarantined) > EXPLAINED:
+            console.print(f"and {len(run.quarantined) - EXPLAINED} more")
+        console.print()
 
 
 def _latency(console: Console, report: Mapping[str, Any]) -> None:
