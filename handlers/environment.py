@@ -6,10 +6,13 @@ deployment fails at its first invocation and not at the first odd order.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Self, get_type_hints
+from typing import Any, NewType, Self, get_type_hints
+
+LogLevel = NewType("LogLevel", str)
 
 
 class InvalidEnvironment(RuntimeError):
@@ -23,17 +26,27 @@ def _flag(text: str) -> bool:
 
 
 def _days(text: str) -> timedelta:
-    days = int(text)
-    if days < 1:
-        raise ValueError("a number of days, 1 or more")
-    return timedelta(days=days)
+    # Five digits, 273 years: beyond that the date a row expires at would not be one.
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) > 0):
+        raise ValueError("a whole number of days, 1 to 99999")
+    return timedelta(days=int(text))
 
 
 def _rate(text: str) -> float:
-    rate = float(text)
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0
     if not 0 < rate < float("inf"):
-        raise ValueError("emails a second, above 0")
+        raise ValueError("a number of emails a second, above 0")
     return rate
+
+
+def _level(text: str) -> LogLevel:
+    levels = logging.getLevelNamesMapping()
+    if text not in levels:
+        raise ValueError(f"one of {', '.join(levels)}")
+    return LogLevel(text)
 
 
 def _text(text: str) -> str:
@@ -42,7 +55,13 @@ def _text(text: str) -> str:
     return text
 
 
-_PARSERS: Mapping[type, Callable[[str], Any]] = {bool: _flag, timedelta: _days, float: _rate, str: _text}
+_PARSERS: Mapping[Any, Callable[[str], Any]] = {
+    bool: _flag,
+    timedelta: _days,
+    float: _rate,
+    str: _text,
+    LogLevel: _level,
+}
 
 
 class _FromEnvironment:
@@ -91,7 +110,7 @@ class SendEmail(_FromEnvironment):
     send_rate: float
     ledger_retention_days: timedelta
     stack: str
-    log_level: str
+    log_level: LogLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,4 +119,4 @@ class RecordFeedback(_FromEnvironment):
 
     ledger_table: str
     stack: str
-    log_level: str
+    log_level: LogLevel

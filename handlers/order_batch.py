@@ -111,23 +111,25 @@ class Desk:
             Property.REASON.value: result.reason,
         }
         tracing.annotate(message_id=row.message_id, outcome=result.outcome.value)
-        metric, level = OUTCOMES[result.outcome]
-        self.log.log(level, result.outcome.value, extra={**ids, "attempt": row.attempts, "sandbox": row.sandboxed})
-        self.count({contract.ORDERS_RECEIVED: 1, metric: 1, **_observed(message, order, result)}, **ids)
+        # Before the counting: if one of these fails, the message comes back and is counted as that, once.
         if result.outcome is Outcome.CONFLICT:
             self.quarantine.put(
-                message.body,
+                message.record["body"],
                 code="order-conflict",
                 reason=f"order {order.order_id} was taken before with another content; that one stands",
                 **_context(message, order.order_id, trace_id),
             )
         if result.outcome is Outcome.RETRY:
             self.bring_back(message.record, backoff(int(message.record["attributes"]["ApproximateReceiveCount"])))
+        metric, level = OUTCOMES[result.outcome]
+        self.log.log(level, result.outcome.value, extra={**ids, "attempt": row.attempts, "sandbox": row.sandboxed})
+        self.count({contract.ORDERS_RECEIVED: 1, metric: 1, **_observed(message, order, result)}, **ids)
         return result.outcome is not Outcome.RETRY
 
     def _put_aside(self, message: Message, malformed: MalformedOrder, trace_id: str) -> bool:
         context = _context(message, malformed.order_id, trace_id)
-        self.quarantine.put(message.body, code=malformed.code, reason=str(malformed), **context)
+        # The body as the queue had it: what was inside an envelope may hold characters that SQS does not take.
+        self.quarantine.put(message.record["body"], code=malformed.code, reason=str(malformed), **context)
         ids = _ids(malformed.order_id, trace_id)
         # Fields but not values: a value may be somebody's address.
         fields = [fault.field for fault in malformed.faults]

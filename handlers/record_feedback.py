@@ -13,7 +13,7 @@ import boto3
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import from_tag_value
 from handlers.environment import RecordFeedback
-from handlers.mail.feedback import MalformedFeedback, parse_feedback
+from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback
 from handlers.mail.lifecycle import Milestone, Row, timestamp
 from handlers.mail.orders import unwrap
 from handlers.telemetry import contract, tracing
@@ -59,7 +59,7 @@ def fold_in(body: str, trace_id: str) -> None:
     if feedback is None:
         return
     evidence = feedback.evidence
-    row = ledger.get(from_tag_value(feedback.order_tag), feedback.message_id) if feedback.message_id else None
+    row = _row_of(feedback)
     now = datetime.now(UTC)
     ids = {Property.TRACE_ID.value: trace_id, Property.SES_MESSAGE_ID.value: evidence.ses_message_id}
     if row is None:
@@ -80,6 +80,17 @@ def fold_in(body: str, trace_id: str) -> None:
     if news and feedback.metric:
         points |= {feedback.metric: 1, **_observed(row, evidence.milestone)}
     emit(env.stack, points, **ids)
+
+
+def _row_of(feedback: Feedback) -> Row | None:
+    """The row that the email's tags name; None for tags that are missing or not of our making."""
+    if not (feedback.message_id and feedback.order_tag):
+        return None
+    try:
+        order_id = from_tag_value(feedback.order_tag)
+    except ValueError:
+        return None
+    return ledger.get(order_id, feedback.message_id)
 
 
 def _observed(row: Row, milestone: Milestone) -> dict[Metric, float]:

@@ -24,6 +24,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 
 from handlers.mail.sending import Deferred, Refused, SendError, Unanswered
 
@@ -48,6 +49,8 @@ CONFIG = Config(
 
 _REFUSED = frozenset({"MessageRejected", "BadRequestException"})
 _NOT_REACHED = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError)
+_SENSELESS = (ResponseParserError, LookupError, TypeError, ValueError, AttributeError)
+"""What reading an answer raises that is not SES's: a proxy's page, JSON of another shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class Mailer:
                 EmailTags=[{"Name": name, "Value": value} for name, value in email.tags.items()],
             )
             return reply["MessageId"]
-        except (ClientError, BotoCoreError, KeyError) as error:
+        except (ClientError, BotoCoreError, *_SENSELESS) as error:
             raise classify(error) from error
 
 
@@ -124,4 +127,7 @@ def from_tag_value(value: str) -> str:
         ValueError: `value` is not of its making.
     """
     head, *rest = value.split("_")
-    return (head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)).decode()
+    text = (head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)).decode()
+    if tag_value(text) != value:
+        raise ValueError(f"{value!r} is not an escaped tag value")
+    return text

@@ -63,13 +63,19 @@ def parse_feedback(body: str) -> Feedback | None:
             evidence=Evidence(
                 milestone=milestone,
                 at=timestamp(datetime.fromisoformat(at)),
-                reason=reason,
-                ses_message_id=mail["messageId"],
+                reason=_text(reason),
+                ses_message_id=_text(mail["messageId"]),
             ),
             metric=metric,
         )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedFeedback(f"not an SES event ({type(error).__name__}: {error})") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.60} where text belongs")
+    return value
 
 
 def _first(tags: Mapping[str, Any], name: str) -> str:

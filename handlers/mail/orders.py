@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import reprlib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class Fault:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.field} {_show(self.value)}: {self.problem}"
+        return f"{self.field} {_show(self.value)}".rstrip() + f": {self.problem}"
 
 
 class MalformedOrder(Exception):
@@ -157,7 +158,8 @@ def parse_order(body: str) -> Order:
         )
     try:
         document = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        # ArithmeticError: an exponent beyond what Decimal holds, such as 1e9999999999999999999.
         raise MalformedOrder(
             "not-json", (Fault("body", body, f"is not JSON ({error}); send one JSON object"),)
         ) from None
@@ -208,7 +210,7 @@ def _read(
     value = source.get(key)
     try:
         if value is None:
-            raise _Invalid("is missing" if key not in source else "is null; give a value")
+            raise _Invalid("is missing; give a value" if key not in source else "is null; give a value")
         return parse(value, path)
     except _Invalid as error:
         faults.append(Fault(path, value, str(error)))
@@ -247,9 +249,9 @@ def _text(value: Any, _: str) -> str:
     if not isinstance(value, str):
         raise _Invalid(f"is {_type(value)}, not text")
     if not value.strip():
-        raise _Invalid("is empty")
+        raise _Invalid("is empty; give a value")
     if len(value) > MAX_TEXT:
-        raise _Invalid(f"has {len(value)} characters, at most {MAX_TEXT}")
+        raise _Invalid(f"has {len(value)} characters, at most {MAX_TEXT} fit; shorten it")
     for character in value:
         category = unicodedata.category(character)
         if category in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI_CONTROLS:
@@ -269,7 +271,8 @@ def _email(value: Any, _: str) -> str:
         raise _Invalid(f"is {_type(value)}, not text")
     try:
         # SES does not support SMTPUTF8, so the part before the @ has to be ASCII; the domain may be any (IDNA).
-        checked = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+        # Strict: at most 64 octets before the @ (RFC 5321, 4.5.3.1.1).
+        checked = validate_email(value, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as error:
         raise _Invalid(f"is not an address SES can write to: {error}") from None
     return checked.ascii_email or checked.normalized
@@ -292,7 +295,7 @@ def _amount(value: Any, _: str) -> Decimal:
     exponent = amount.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -MAX_DECIMALS or not 0 <= amount < MAX_AMOUNT:
         raise _Invalid(f"has to be from 0 to below {MAX_AMOUNT:,}, with at most {MAX_DECIMALS} decimals")
-    return amount
+    return amount + 0  # -0 and 0e9 are 0: one amount has one spelling
 
 
 def _currency(value: Any, path: str) -> str:
@@ -321,24 +324,17 @@ _TYPES = {dict: "an object", list: "a list", str: "text", bool: "a truth value",
 
 
 def _type(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "text",
-        bool: "a truth value",
-        int: "a number",
-        Decimal: "a number",
-    }
-    return names.get(type(value), "null")
+    return _TYPES.get(type(value), "null")
 
 
 def _show(value: Any) -> str:
     """`value` for a sentence: on one line, in ASCII where it could do harm, and short."""
     if value is None:
         return ""
-    text = str(value) if isinstance(value, (int, Decimal)) else ascii(value) if _unprintable(value) else repr(value)
+    if isinstance(value, (int, Decimal)):
+        text = str(value)
+    elif isinstance(value, str):
+        text = repr(value) if value.isprintable() else ascii(value)
+    else:
+        text = reprlib.repr(value)  # stops at a depth, where repr would recurse as deep as a hostile order nests
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _unprintable(value: Any) -> bool:
-    return not isinstance(value, str) or not value.isprintable()

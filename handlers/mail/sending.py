@@ -194,10 +194,15 @@ class Sender:
         return Result(outcomes.get(row.status, Outcome.SENT), row, reason)
 
     def _let_go(self, row: Row, reason: str) -> Result:
-        try:
-            row = self.ledger.change(row, replace(row, lease_until="", reason=reason), timestamp(self.now()))
-        except Superseded as late:
-            row = late.row or row
+        """Let the claim of this attempt go; a row that has moved on in the meantime, to another attempt even, stays."""
+        attempt = row.attempts
+        while row.status is Status.SUBMITTING and row.lease_until and row.attempts == attempt:
+            try:
+                row = self.ledger.change(row, replace(row, lease_until="", reason=reason), timestamp(self.now()))
+            except Superseded as late:
+                if late.row is None:
+                    break
+                row = late.row
         return Result(Outcome.RETRY, row, reason)
 
     def _lost_claim(self, row: Row, order: Order, body: str) -> Result:
@@ -252,7 +257,7 @@ class Pace:
         with self._lock:
             now = self._monotonic()
             turn = max(self._next, now - (self._burst - 1) * self._interval)
-            if turn > until:
+            if max(turn, now) > until:
                 return False
             self._next = turn + self._interval
         if turn > now:

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
+
+from handlers.telemetry.privacy import without_addresses
+
+
+class _DiscreetFormatter(JsonFormatter):
+    """JSON lines without addresses, which come in with other people's words: SES's refusals, bounces, tracebacks."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {key: without_addresses(value) for key, value in log_data.items()}
 
 
 def make_logger(name: str, *, level: str, stack: str) -> logging.Logger:
@@ -21,7 +31,7 @@ def make_logger(name: str, *, level: str, stack: str) -> logging.Logger:
     logger = logging.getLogger(f"mailroom.{name}")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        JsonFormatter(
+        _DiscreetFormatter(
             "%(levelname)s %(message)s",
             rename_fields={"levelname": "level"},
             static_fields={"function": name, "stack": stack},

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 
 from handlers.telemetry.contract import METRICS, NAMESPACE, STACK, Metric
+from handlers.telemetry.privacy import without_addresses
 
 
 def emit(stack: str, values: Mapping[Metric, float], **properties: str) -> None:
@@ -24,7 +25,7 @@ def emit(stack: str, values: Mapping[Metric, float], **properties: str) -> None:
 
 
 def record(stack: str, values: Mapping[Metric, float], epoch_ms: int, **properties: str) -> dict[str, object]:
-    """The record itself; empty properties are left out."""
+    """The record itself; empty properties are left out, and addresses within them."""
     undeclared = [metric.name for metric in values if metric not in METRICS]
     if undeclared:
         raise ValueError(f"not declared in the telemetry contract: {', '.join(undeclared)}")
@@ -40,6 +41,6 @@ def record(stack: str, values: Mapping[Metric, float], epoch_ms: int, **properti
             ],
         },
         STACK: stack,
-        **{name: value for name, value in properties.items() if value},
+        **{name: without_addresses(value) for name, value in properties.items() if value},
         **{metric.name: value for metric, value in values.items()},
     }

@@ -10,13 +10,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.context import Context
+from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter
 from aws_xray_sdk.core.models.facade_segment import FacadeSegment
 from aws_xray_sdk.core.models.trace_header import TraceHeader
 
+from handlers.telemetry.privacy import without_addresses
+
 _INVOCATION_HEADER = "_X_AMZN_TRACE_ID"
+
+
+class _DiscreetEmitter(UDPEmitter):
+    """Sends subsegments without the addresses that errors quote."""
+
+    def send_entity(self, entity: Any) -> None:
+        if isinstance(entity.cause, dict):
+            for exception in entity.cause.get("exceptions", ()):
+                exception.message = without_addresses(getattr(exception, "message", ""))
+        super().send_entity(entity)
 
 
 def start() -> None:
@@ -25,7 +39,9 @@ def start() -> None:
     The SDK's own Lambda context ties all threads to the invocation's trace; the plain one lets each order's thread
     have its own. Threshold 0 sends each subsegment when it ends, as nothing here ends a segment.
     """
-    xray_recorder.configure(context=Context(context_missing="IGNORE_ERROR"), streaming_threshold=0)
+    xray_recorder.configure(
+        context=Context(context_missing="IGNORE_ERROR"), emitter=_DiscreetEmitter(), streaming_threshold=0
+    )
     patch(["botocore"])
 
 

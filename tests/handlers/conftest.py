@@ -1,0 +1,151 @@
+"""AWS as the handlers see it: moto, for the length of a module, and a fresh ledger for each test."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from handlers.adapters.ledger import DynamoLedger
+from handlers.adapters.queues import Quarantine
+from handlers.adapters.ses import Mailer
+from handlers.telemetry import tracing
+from tests.handlers.entries import CurrentStdout, SesClient, xray_daemon
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_client() -> DynamoDBClient:
+    """Made once: making a client takes longer than most of these tests."""
+    return boto3.client("dynamodb")
+
+
+@pytest.fixture(scope="module")
+def dynamodb(dynamodb_client: DynamoDBClient) -> Iterator[DynamoDBClient]:
+    with mock_aws():
+        yield dynamodb_client
+
+
+@pytest.fixture
+def table(dynamodb: DynamoDBClient) -> str:
+    """A ledger table with the keys and indexes that the program deploys."""
+    name = f"EmailDeliveries-{next(_numbers)}"
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("orderId", "messageId", "open", "to", "claimedAt")
+        ],
+        KeySchema=[
+            {"AttributeName": "orderId", "KeyType": "HASH"},
+            {"AttributeName": "messageId", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": key, "KeyType": "HASH"},
+                    {"AttributeName": "claimedAt", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for index, key in (("open", "open"), ("recipient", "to"))
+        ],
+    )
+    return name
+
+
+@pytest.fixture
+def ledger(dynamodb: DynamoDBClient, table: str) -> DynamoLedger:
+    return DynamoLedger(dynamodb, table)
+
+
+SETTINGS = {
+    "LEDGER_TABLE": "set by each test",
+    "QUEUE_URL": "set by each test",
+    "QUARANTINE_URL": "set by each test",
+    "FROM_ADDRESS": "orders@mail.example.com",
+    "FROM_NAME": "Example Store",
+    "REPLY_TO": "support@example.com",
+    "CONFIGURATION_SET": "confirmations",
+    "PRODUCTION_SENDING": "true",
+    "SEND_RATE": "1000",
+    "LEDGER_RETENTION_DAYS": "400",
+    "STACK": "test",
+    "LOG_LEVEL": "INFO",
+}
+
+
+@pytest.fixture(scope="session")
+def entries() -> Iterator[tuple[ModuleType, ModuleType]]:
+    """`send_email` and `record_feedback`, started as by Lambda: imported anew, with an environment of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
+        names = ("handlers.send_email", "handlers.record_feedback")
+        for name in names:
+            sys.modules.pop(name, None)
+        send_email, record_feedback = map(importlib.import_module, names)
+        for entry in (send_email, record_feedback):
+            entry.log.handlers[0].setStream(CurrentStdout())
+        yield send_email, record_feedback
+        for name in names:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def ses() -> SesClient:
+    return SesClient()
+
+
+@pytest.fixture
+def send_email(
+    entries: tuple[ModuleType, ModuleType],
+    ledger: DynamoLedger,
+    ses: SesClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModuleType:
+    """The entry with a ledger, a quarantine and an SES of this test's own."""
+    entry = entries[0]
+    quarantine = entry.sqs.create_queue(QueueName=f"quarantine-{next(_numbers)}")["QueueUrl"]
+    monkeypatch.setattr(entry, "env", replace(entry.env, quarantine_url=quarantine))
+    monkeypatch.setattr(entry, "ledger", ledger)
+    monkeypatch.setattr(entry, "mailer", Mailer(cast(Any, ses), "confirmations"))
+    monkeypatch.setattr(entry, "quarantine", Quarantine(entry.sqs, quarantine))
+    return entry
+
+
+@pytest.fixture
+def record_feedback(
+    entries: tuple[ModuleType, ModuleType],
+    ledger: DynamoLedger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModuleType:
+    """The entry with the same ledger."""
+    entry = entries[1]
+    monkeypatch.setattr(entry, "ledger", ledger)
+    return entry
+
+
+@pytest.fixture
+def segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the X-Ray daemon was sent."""
+    with xray_daemon() as (address, received):
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
+        tracing.start()
+        yield received
+    monkeypatch.undo()
+    tracing.start()

@@ -1,0 +1,124 @@
+"""What surrounds a Lambda entry in a test: its event, its context, its output, and the AWS behind it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOBase
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+TRACE = "1-5f84c7a1-0123456789abcdef01234567"
+PARENT = "53995c3f42cd8ad8"
+SENT_TIMESTAMP = 1_795_359_961_123
+
+_numbers = count(1)
+
+
+class Context:
+    """Lambda's context object, as far as the entries use it."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+def record(body: str, *, trace: str = "", receipt: str = "none", receives: int = 1) -> dict[str, Any]:
+    """One record of an SQS event, as the event source mapping hands it over. Source: Lambda developer guide, "Using
+    Lambda with Amazon SQS"."""
+    number = next(_numbers)
+    attributes = {
+        "ApproximateReceiveCount": str(receives),
+        "SentTimestamp": str(SENT_TIMESTAMP),
+        "SenderId": "AIDAIENQZJOLO23YVJ4VO",
+        "ApproximateFirstReceiveTimestamp": str(SENT_TIMESTAMP + 20),
+    }
+    if trace:
+        attributes["AWSTraceHeader"] = f"Root={trace};Parent={PARENT};Sampled=1"
+    return {
+        "messageId": f"00000000-0000-4000-8000-{number:012}",
+        "receiptHandle": receipt,
+        "body": body,
+        "attributes": attributes,
+        "messageAttributes": {},
+        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:send-email",
+        "awsRegion": "us-east-1",
+    }
+
+
+def run(entry: ModuleType, *records: Mapping[str, Any]) -> list[str]:
+    """Invoke the entry with these records; the message ids that it wants back."""
+    reply = entry.handler({"Records": list(records)}, Context())
+    assert reply.keys() == {"batchItemFailures"}
+    return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
+
+
+class CurrentStdout(TextIOBase):
+    """Standard output as it is when something is written: pytest has another one for each phase of a test."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+
+def printed(out: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A run's standard output: log lines and metric records. Every line has to be JSON, or Lambda cannot read it."""
+    lines = [json.loads(line) for line in out.splitlines()]
+    return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
+
+
+class SesClient:
+    """SES's client with the answers that an address asks for, in SES's own words; keeps what was accepted.
+
+    `throttled@`, `refused@`, `lost@` get those answers, anything else is accepted. SES's refusals quote the address.
+    """
+
+    def __init__(self, before: Callable[[str], object] | None = None) -> None:
+        self.accepted: list[dict[str, Any]] = []
+        self.before = before or (lambda _: None)
+
+    def send_email(self, **request: Any) -> dict[str, str]:
+        (address,) = request["Destination"]["ToAddresses"]
+        self.before(address)
+        local = address.partition("@")[0]
+        if local.startswith("throttled"):
+            raise _refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
+        if local.startswith("refused"):
+            raise _refusal(400, "MessageRejected", f"Email address is not verified: {address}")
+        if local.startswith("lost"):
+            raise ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com")
+        self.accepted.append(request)
+        return {"MessageId": f"0100-{len(self.accepted)}"}
+
+    def close(self) -> None: ...
+
+
+def _refusal(status: int, code: str, message: str) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "SendEmail")
+
+
+@contextmanager
+def xray_daemon() -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+    """Where the X-Ray daemon listens, and what it was sent so far."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(0.05)
+
+        def segments() -> list[dict[str, Any]]:
+            received: list[dict[str, Any]] = []
+            while True:
+                try:
+                    header, _, segment = listener.recv(65_536).decode().partition("\n")
+                except TimeoutError:
+                    return received
+                assert json.loads(header) == {"format": "json", "version": 1}
+                received.append(json.loads(segment))
+
+        yield f"127.0.0.1:{listener.getsockname()[1]}", segments

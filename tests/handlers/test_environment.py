@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import handlers
+from handlers.environment import InvalidEnvironment, RecordFeedback, SendEmail
+
+SOURCES = sorted(Path(handlers.__path__[0]).rglob("*.py"))
+
+SEND_EMAIL = {
+    "LEDGER_TABLE": "EmailDeliveries",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/send-email",
+    "QUARANTINE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/quarantine",
+    "FROM_ADDRESS": "orders@mail.example.com",
+    "FROM_NAME": "Example Store",
+    "REPLY_TO": "support@example.com",
+    "CONFIGURATION_SET": "confirmations",
+    "PRODUCTION_SENDING": "false",
+    "SEND_RATE": "3.5",
+    "LEDGER_RETENTION_DAYS": "400",
+    "STACK": "dev",
+    "LOG_LEVEL": "INFO",
+}
+
+
+def told(**changes: str) -> str:
+    with pytest.raises(InvalidEnvironment) as caught:
+        SendEmail.read({**SEND_EMAIL, **changes})
+    return str(caught.value)
+
+
+def test_every_missing_variable_is_named_at_once() -> None:
+    with pytest.raises(InvalidEnvironment) as caught:
+        SendEmail.read({"PATH": "/usr/bin"})
+    assert str(caught.value).split("; ") == [f"{name} is missing" for name in SEND_EMAIL]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("PRODUCTION_SENDING", "yes", "true or false"),
+        ("PRODUCTION_SENDING", "True", "true or false"),
+        ("PRODUCTION_SENDING", "", "true or false"),
+        *[
+            ("SEND_RATE", value, "a number of emails a second, above 0")
+            for value in ("", "0", "-1", "nan", "inf", "fast")
+        ],
+        *[
+            ("LEDGER_RETENTION_DAYS", value, "a whole number of days, 1 to 99999")
+            for value in ("", "0", "-1", "1.5", "many", "9" * 30, "９")
+        ],
+        ("LOG_LEVEL", "LOUD", "one of CRITICAL"),
+        ("LOG_LEVEL", "info", "INFO"),
+        ("FROM_NAME", "", "not empty"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_it_has_to_be(name: str, value: str, remedy: str) -> None:
+    message = told(**{name: value})
+    assert message.startswith(f"{name} is {value!r}, has to be ")
+    assert remedy in message
+
+
+def test_missing_and_wrong_variables_are_reported_together() -> None:
+    environment = {name: value for name, value in SEND_EMAIL.items() if name != "QUEUE_URL"}
+    with pytest.raises(InvalidEnvironment) as caught:
+        SendEmail.read({**environment, "SEND_RATE": "0", "STACK": ""})
+    assert [fault.split()[0] for fault in str(caught.value).split("; ")] == ["QUEUE_URL", "SEND_RATE", "STACK"]
+
+
+def test_variables_arrive_as_what_they_mean() -> None:
+    settings = SendEmail.read({**SEND_EMAIL, "UNRELATED": "1"})
+    assert settings.production_sending is False
+    assert settings.send_rate == 3.5
+    assert settings.ledger_retention_days == timedelta(days=400)
+    assert settings.from_name == "Example Store"
+    assert SendEmail.read({**SEND_EMAIL, "PRODUCTION_SENDING": "true"}).production_sending is True
+
+
+def test_each_handler_declares_exactly_the_variables_it_reads() -> None:
+    assert SendEmail.variables() == SEND_EMAIL.keys()
+    assert RecordFeedback.variables() == {"LEDGER_TABLE", "STACK", "LOG_LEVEL"}
+    assert RecordFeedback.read({name: SEND_EMAIL[name] for name in RecordFeedback.variables()}).stack == "dev"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_every_handler_module_is_python_3_11(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 11))
+
+
+def test_handlers_start_without_the_packages_that_only_type_checkers_need() -> None:
+    """As on Lambda: neither the stubs of boto3, nor anything of ours but `handlers`."""
+    script = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        root = name.partition(".")[0]
+        if root.startswith("mypy_boto3") or root in {"components", "local", "ops", "pulumi", "moto", "ministack"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import handlers.send_email, handlers.record_feedback
+"""
+    environment = {**SEND_EMAIL, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(handlers.__path__[0]).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_wrong_environment_stops_the_start_and_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**SEND_EMAIL, "SEND_RATE": "fast", "LOG_LEVEL": "LOUD"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, "handlers.send_email", raising=False)
+    with pytest.raises(InvalidEnvironment, match=r"^SEND_RATE is 'fast', .*; LOG_LEVEL is 'LOUD', has to be one of"):
+        importlib.import_module("handlers.send_email")
