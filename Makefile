@@ -26,6 +26,9 @@ demo: $(STAMP) ## run the pipeline here: deploy, send orders, say what became of
 up: $(STAMP) ## deploy the pipeline here and keep it running; Ctrl-C stops it
 	@$(BIN)/python -m local.demo up
 
+emulator: $(STAMP) ## an empty local AWS, for `pulumi up -s local`; Ctrl-C stops it
+	@$(BIN)/python -m local.demo empty
+
 test: $(STAMP) ## every test, save the long proofs
 	@$(BIN)/python -m pytest -m "not proof"
 
@@ -58,4 +61,4 @@ lock: $(STAMP) ## pin the packages again, with hashes, from requirements/*.in
 clean: ## remove what was built, and the virtual environment
 	rm -rf build .venv
 
-.PHONY: help setup demo up test proof check format bench lock clean
+.PHONY: help setup demo up emulator test proof check format bench lock clean

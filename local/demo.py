@@ -35,6 +35,8 @@ MAILS = FOLDER / "mail"
 DEMO = FOLDER / "demo"
 """Logs and outputs of a demo. They are not where `up` keeps its own, which may be running beside it."""
 
+EMPTY = FOLDER / "empty"
+
 FUNCTION_LOGS = {"sendFunctionName": "send_email.jsonl", "feedbackFunctionName": "record_feedback.jsonl"}
 
 SETTLING = 60
@@ -102,6 +104,19 @@ def up(
             while True:
                 time.sleep(ALIVE_EVERY)
                 depth(stack, stack.outputs.send_queue_url)  # fails once the emulator is gone, and so ends the wait
+
+
+@app.command()
+def empty(
+    port: Annotated[int, typer.Option(help="Of the emulator; Pulumi.local.yaml names it, too.")] = PORTS.start,
+) -> None:
+    """Start an emulated AWS with nothing in it, for `pulumi up -s local`, and keep it running until Ctrl-C."""
+    with clean_end(interrupted=Exit.DONE), LocalAws(port=port, folder=EMPTY) as aws:
+        show.out().print(f"An empty AWS listens at {aws.endpoint}. In another terminal: pulumi up -s local")
+        show.out().print("\nCtrl-C stops it.")
+        while True:
+            time.sleep(ALIVE_EVERY)
+            aws.client("sts").get_caller_identity()  # fails once the emulator is gone, and so ends the wait
 
 
 @contextmanager
