@@ -94,6 +94,9 @@ async def _run(
             organization="organization",
             root_directory=str(program.parent),
             callbacks=None,
+            # Of its own: mock settings lack these two, and a failed run's tasks would be awaited by the next one.
+            outputs=set(),
+            lock=threading.Lock(),
         )
     )
     set_all_config(dict(config), [])
