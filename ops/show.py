@@ -120,7 +120,8 @@ def progress(label: str, total: int | None = None) -> Iterator[ShowProgress]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _console(*, stderr: bool) -> Console:
