@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 
+from handlers.adapters import clients
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import from_tag_value
 from handlers.environment import RecordFeedback
@@ -23,7 +24,7 @@ from handlers.telemetry.metrics import emit
 
 env = RecordFeedback.read(os.environ)
 tracing.start()
-ledger = DynamoLedger(boto3.client("dynamodb"), env.ledger_table)
+ledger = DynamoLedger(boto3.client("dynamodb", config=clients.CONFIG), env.ledger_table)
 log = make_logger("record_feedback", level=env.log_level, stack=env.stack)
 workers = ThreadPoolExecutor(max_workers=10)  # the size of a batch
 

@@ -41,6 +41,7 @@ _FIELDS: Mapping[str, str] = {
     "reason": "reason",
     "ses_message_id": "sesMessageId",
     "lease_until": "leaseUntil",
+    "claim_token": "claimToken",
     "order": "order",
     "conflicts": "conflicts",
     "flags": "flags",
@@ -67,8 +68,12 @@ class DynamoLedger:
 
         An email can be claimed when nobody has, or when the last claim was let go and the order is the same.
 
+        The SDK asks again when a reply is lost, so one claim may reach the table several times, in any order and late.
+        A copy that meets the row its own claim holds is told so; one that meets a row which that claim has let go does
+        not take it again, as nobody might be left to send.
+
         Raises:
-            AlreadyClaimed: somebody has; judge the row it carries.
+            AlreadyClaimed: somebody else has, or ours is over; judge the row it carries.
         """
         values = {
             ":kind": claim.kind,
@@ -79,6 +84,7 @@ class DynamoLedger:
             ":now": claim.now,
             ":lease": claim.lease_until,
             ":expires": claim.expires_at,
+            ":token": claim.token,
             ":trace": claim.trace_id,
             ":submitting": Status.SUBMITTING.value,
             ":sandbox": claim.to != claim.sent_to,
@@ -88,7 +94,7 @@ class DynamoLedger:
         }
         assignments = [
             "#kind = :kind, #to = :to, sentTo = :sentTo, sandbox = :sandbox, orderHash = :hash, #open = :kind",
-            "#status = :submitting, submittingAt = :now, lastUpdated = :now, leaseUntil = :lease",
+            "#status = :submitting, submittingAt = :now, lastUpdated = :now, leaseUntil = :lease, claimToken = :token",
             "claimedAt = if_not_exists(claimedAt, :now), publishedAt = if_not_exists(publishedAt, :published)",
             "attempts = if_not_exists(attempts, :zero) + :one, revision = if_not_exists(revision, :zero) + :one",
             "expiresAt = :expires, traceId = :trace",
@@ -101,7 +107,8 @@ class DynamoLedger:
                 UpdateExpression=f"SET {', '.join(assignments)} REMOVE #reason, #order",
                 ConditionExpression=(
                     "attribute_not_exists(orderId)"
-                    " OR (#status = :submitting AND attribute_not_exists(leaseUntil) AND orderHash = :hash)"
+                    " OR (#status = :submitting AND attribute_not_exists(leaseUntil) AND orderHash = :hash"
+                    " AND claimToken <> :token)"
                 ),
                 ExpressionAttributeNames={
                     "#kind": "kind",
@@ -116,7 +123,10 @@ class DynamoLedger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            raise AlreadyClaimed(_standing_row(error)) from None
+            standing: Row = _standing_row(error)
+            if standing.held_by(claim.token):
+                return standing
+            raise AlreadyClaimed(standing) from None
         return _row(reply["Attributes"])
 
     def change(self, before: Row, after: Row, now: str) -> Row:

@@ -118,6 +118,7 @@ class Row:
     reason: str = ""
     ses_message_id: str = ""
     lease_until: str = ""
+    claim_token: str = ""
     order: str = ""
     conflicts: int = 0
     flags: frozenset[str] = field(default_factory=frozenset)
@@ -140,6 +141,10 @@ class Row:
     def sandboxed(self) -> bool:
         """Whether the email went to the mailbox simulator in the customer's place."""
         return self.sent_to != self.to
+
+    def held_by(self, token: str) -> bool:
+        """Whether the claim made with `token` holds the row: not let go, not answered, not given up on by anybody."""
+        return self.status is Status.SUBMITTING and bool(self.lease_until) and self.claim_token == token
 
 
 class Claim(StrEnum):

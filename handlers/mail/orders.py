@@ -151,8 +151,8 @@ def parse_order(body: str) -> Order:
             (
                 Fault(
                     "body",
-                    f"{size:,} bytes",
-                    f"at most {MAX_BODY_BYTES:,} bytes; leave out what the letter does not show",
+                    None,
+                    f"has {size:,} bytes, at most {MAX_BODY_BYTES:,}; leave out what the letter does not show",
                 ),
             ),
         )

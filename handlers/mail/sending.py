@@ -73,7 +73,11 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClaim:
-    """What a sender writes to claim an email. Times as in `lifecycle`; `expires_at` in epoch seconds."""
+    """What a sender writes to claim an email. Times as in `lifecycle`; `expires_at` in epoch seconds.
+
+    `token` is this claim's alone: when the SDK repeats a claim whose reply was lost, the row that it meets may be its
+    own.
+    """
 
     order_id: str
     message_id: str
@@ -85,6 +89,7 @@ class NewClaim:
     now: str
     lease_until: str
     expires_at: int
+    token: str
     trace_id: str
     flags: frozenset[str]
 
@@ -131,6 +136,7 @@ class Sender:
         recipient: the address that is really written to, given the customer's (the sandbox guard).
         wait: blocks until the send rate has room. False, at once, if `deadline` would pass first.
         now: the clock.
+        new_token: a token that no other claim has or will have.
         deadline: when this invocation is ended from outside; no claim outlives it.
         retention: how long rows are kept.
     """
@@ -140,6 +146,7 @@ class Sender:
     recipient: Callable[[str], str]
     wait: Callable[[], bool]
     now: Callable[[], datetime]
+    new_token: Callable[[], str]
     deadline: datetime
     retention: timedelta
 
@@ -162,6 +169,7 @@ class Sender:
                     now=timestamp(now),
                     lease_until=timestamp(self.deadline),
                     expires_at=int((now + self.retention).timestamp()),
+                    token=self.new_token(),
                     trace_id=trace_id,
                     flags=order.flags,
                 )

@@ -17,6 +17,7 @@ from aws_xray_sdk.core.context import Context
 from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter
 from aws_xray_sdk.core.models.facade_segment import FacadeSegment
 from aws_xray_sdk.core.models.trace_header import TraceHeader
+from aws_xray_sdk.core.sampling.local.sampler import LocalSampler
 
 from handlers.telemetry.privacy import without_addresses
 
@@ -37,10 +38,14 @@ def start() -> None:
     """Set the recorder up, at cold start, and have it record every AWS call.
 
     The SDK's own Lambda context ties all threads to the invocation's trace; the plain one lets each order's thread
-    have its own. Threshold 0 sends each subsegment when it ends, as nothing here ends a segment.
+    have its own. Threshold 0 sends each subsegment when it ends, as nothing here ends a segment. Whether an order is
+    sampled, its header says, so there are no sampling rules to fetch.
     """
     xray_recorder.configure(
-        context=Context(context_missing="IGNORE_ERROR"), emitter=_DiscreetEmitter(), streaming_threshold=0
+        context=Context(context_missing="IGNORE_ERROR"),
+        emitter=_DiscreetEmitter(),
+        sampler=LocalSampler(),
+        streaming_threshold=0,
     )
     patch(["botocore"])
 

@@ -3,17 +3,19 @@
 A delivery is paused before each of its effects (a write to the ledger, a call of SES). To move it on, it is run again
 from its start with the answers it had so far, up to one new effect; that one meets a fate. There are no threads, so
 every interleaving can be tried, and a delivery that is never moved on again is one whose process has died.
+
+A write that gets no answer is still under way: it lands at any later moment, or never, whether its sender lives or not.
+While nobody knows what became of the email, an operator may find that SES never took it, and have it sent again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from typing import Any, NamedTuple
-
-from botocore.exceptions import ClientError
 
 from handlers.adapters.ledger import DynamoLedger
 from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Status, message_id
@@ -29,12 +31,14 @@ from handlers.mail.sending import (
     Superseded,
     Unanswered,
 )
+from ops.resolve import Resolution, Verdict, decide
 from tests.handlers.orders import body, order
 from tests.handlers.rows import START, at
 
 ORDER, BODY = order(), body()
 MESSAGE_ID = message_id(ORDER.order_id, CONFIRMATION)
 PUBLISHED = START - timedelta(seconds=1)
+RESEND = Resolution(at=at(95), by="kim", verdict=Verdict.RESEND, reason="SES has no trace of it")
 
 
 class MemoryLedger(DynamoLedger):
@@ -46,7 +50,14 @@ class MemoryLedger(DynamoLedger):
     def claim(self, claim: NewClaim) -> Row:
         key = (claim.order_id, claim.message_id)
         old = self.rows.get(key)
-        if old and (old.status is not Status.SUBMITTING or old.lease_until or old.order_hash != claim.order_hash):
+        if old and old.held_by(claim.token):
+            return old
+        if old and (
+            old.status is not Status.SUBMITTING
+            or old.lease_until
+            or old.order_hash != claim.order_hash
+            or old.claim_token == claim.token
+        ):
             raise AlreadyClaimed(old)
         self.rows[key] = Row(
             order_id=claim.order_id,
@@ -63,6 +74,7 @@ class MemoryLedger(DynamoLedger):
             milestones={Milestone.SUBMITTING: claim.now},
             trace_id=claim.trace_id,
             lease_until=claim.lease_until,
+            claim_token=claim.token,
             conflicts=old.conflicts if old else 0,
             flags=claim.flags,
             last_updated=claim.now,
@@ -85,9 +97,8 @@ class Fate(Enum):
     """What becomes of one effect."""
 
     DONE = "done"
-    WRITE_LOST = "the table fails before the write"
-    REPLY_LOST = "the table writes, and its reply is lost"
-    ASKED_AGAIN = "the table writes, its reply is lost, and the SDK is about to ask again"
+    UNANSWERED = "no answer comes in time, and the SDK gives up"
+    ASKED_AGAIN = "no answer comes in time, and the SDK is about to ask again"
     ACCEPTED = "SES accepts"
     ACCEPTED_UNHEARD = "SES accepts, and its reply is lost"
     UNHEARD = "the request is lost on its way to SES, and nobody can tell"
@@ -95,7 +106,7 @@ class Fate(Enum):
     REFUSED = "SES refuses for good"
 
 
-WRITE_FATES = (Fate.DONE, Fate.WRITE_LOST, Fate.REPLY_LOST, Fate.ASKED_AGAIN)
+WRITE_FATES = (Fate.DONE, Fate.UNANSWERED, Fate.ASKED_AGAIN)
 SEND_FATES = (Fate.ACCEPTED, Fate.ACCEPTED_UNHEARD, Fate.UNHEARD, Fate.DEFERRED, Fate.REFUSED)
 
 _ANSWERS: Mapping[Fate, Exception] = {
@@ -106,15 +117,39 @@ _ANSWERS: Mapping[Fate, Exception] = {
 }
 
 
+class Write(NamedTuple):
+    """A write to the ledger: which method, and its arguments."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+    def __call__(self, ledger: DynamoLedger) -> Row:
+        row: Row = getattr(ledger, self.method)(*self.arguments)
+        return row
+
+    def is_past(self, row: Row | None) -> bool:
+        """Whether it can never land any more, as the row stands."""
+        if self.method == "claim":
+            return row is not None and row.status is not Status.SUBMITTING
+        return row is not None and row.revision != self.arguments[0].revision
+
+
 @dataclass
 class World:
-    """What outlives a process: the table, and the mails that SES took (the attempt each was)."""
+    """What outlives a process: the table, the mails that SES took (the attempt each was), and unanswered writes."""
 
     ledger: DynamoLedger
-    mails: list[int]
+    mails: list[int] = field(default_factory=list)
+    under_way: list[Write] = field(default_factory=list)
 
     def row(self) -> Row | None:
         return self.ledger.get(ORDER.order_id, MESSAGE_ID)
+
+    def land(self, write: Write) -> None:
+        """A write under way reaches the table; nobody hears what it says."""
+        self.under_way.remove(write)
+        with suppress(AlreadyClaimed, Superseded):
+            write(self.ledger)
 
 
 class Answer(NamedTuple):
@@ -129,22 +164,28 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery so far: when it began, the answers it had, and what its next effect can meet (nothing: over)."""
+    """One delivery so far: when it began, its claim's token, the answers it had, and what its next effect can meet
+    (nothing: it is over)."""
 
     seconds: float
+    token: str
     past: tuple[Answer, ...] = ()
     next_fates: tuple[Fate, ...] = WRITE_FATES
+
+    @property
+    def is_to_come(self) -> bool:
+        return self == Delivery(self.seconds, self.token)
 
     def move(self, world: World, fate: Fate) -> Delivery:
         """Let it have one effect."""
         run = _Run(world, list(self.past), fate)
         try:
-            send(run.ledger, run.send, self.seconds)
+            send(run.ledger, run.send, self.seconds, self.token)
         except _Paused as paused:
-            return Delivery(self.seconds, tuple(run.past), paused.fates)
-        except (ClientError, ConnectionError):
+            return replace(self, past=tuple(run.past), next_fates=paused.fates)
+        except ConnectionError:
             pass  # the entry's outermost edge: the queue brings the order back
-        return Delivery(self.seconds, tuple(run.past), ())
+        return replace(self, past=tuple(run.past), next_fates=())
 
 
 class _Paused(BaseException):
@@ -164,21 +205,41 @@ class _Run:
             def __init__(self) -> None: ...
 
             def claim(self, claim: NewClaim) -> Row:
-                row: Row = run.effect(WRITE_FATES, lambda: world.ledger.claim(claim))
-                return row
+                return run.write(Write("claim", (claim,)))
 
             def change(self, before: Row, after: Row, now: str) -> Row:
-                row: Row = run.effect(WRITE_FATES, lambda: world.ledger.change(before, after, now))
-                return row
+                return run.write(Write("change", (before, after, now)))
 
         self.ledger = Gated()
 
-    def effect(self, fates: tuple[Fate, ...], act: Callable[[], Any]) -> Any:
+    def write(self, write: Write) -> Row:
+        def meet(fate: Fate) -> Answer:
+            if fate is not Fate.DONE:
+                self.world.under_way.append(write)
+                return Answer(error=ConnectionError("no answer"))
+            try:
+                return Answer(write(self.world.ledger))
+            except (AlreadyClaimed, Superseded) as refusal:
+                return Answer(error=refusal)
+
+        row: Row = self._effect(WRITE_FATES, meet)
+        return row
+
+    def send(self, _: Order, row: Row) -> str:
+        def meet(fate: Fate) -> Answer:
+            if fate in (Fate.ACCEPTED, Fate.ACCEPTED_UNHEARD):
+                self.world.mails.append(row.attempts)
+            return Answer(f"ses-{len(self.world.mails)}", _ANSWERS.get(fate))
+
+        ses_message_id: str = self._effect(SEND_FATES, meet)
+        return ses_message_id
+
+    def _effect(self, fates: tuple[Fate, ...], meet: Callable[[Fate], Answer]) -> Any:
         answer = next(self.replayed, None)
         if answer is None:
             if self.fate is None:
                 raise _Paused(fates)
-            answer = self._meet(self.fate, act)
+            answer = meet(self.fate)
             if self.fate is Fate.ASKED_AGAIN:
                 # Without an answer: the next move is the same effect once more, and then it gets one.
                 raise _Paused(tuple(other for other in fates if other is not Fate.ASKED_AGAIN))
@@ -186,29 +247,8 @@ class _Run:
             self.past.append(answer)
         return answer.give()
 
-    def send(self, _: Order, row: Row) -> str:
-        ses_message_id: str = self.effect(SEND_FATES, lambda: self._take(row))
-        return ses_message_id
 
-    def _take(self, row: Row) -> str:
-        self.world.mails.append(row.attempts)
-        return f"ses-{len(self.world.mails)}"
-
-    def _meet(self, fate: Fate, act: Callable[[], Any]) -> Answer:
-        if fate is Fate.WRITE_LOST:
-            return Answer(error=ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem"))
-        value, error = None, None
-        if fate not in (Fate.UNHEARD, Fate.DEFERRED, Fate.REFUSED):
-            try:
-                value = act()
-            except (AlreadyClaimed, Superseded) as refusal:
-                error = refusal
-        if fate is Fate.REPLY_LOST:
-            return Answer(error=ConnectionError("the reply was lost"))
-        return Answer(value, _ANSWERS.get(fate, error))
-
-
-def send(ledger: DynamoLedger, ses: Callable[[Order, Row], str], seconds: float) -> Result:
+def send(ledger: DynamoLedger, ses: Callable[[Order, Row], str], seconds: float, token: str) -> Result:
     now = START + timedelta(seconds=seconds)
     return Sender(
         ledger=ledger,
@@ -216,6 +256,7 @@ def send(ledger: DynamoLedger, ses: Callable[[Order, Row], str], seconds: float)
         recipient=str,
         wait=lambda: True,
         now=lambda: now,
+        new_token=lambda: token,
         deadline=now + timedelta(seconds=30),
         retention=timedelta(days=400),
     ).send_once(ORDER, BODY, published_at=PUBLISHED, trace_id="")
@@ -229,7 +270,7 @@ def settle(world: World) -> Row:
         return f"ses-{len(world.mails)}"
 
     for seconds in (100, 200, 300):
-        if send(world.ledger, accept, seconds).outcome is not Outcome.RETRY:
+        if send(world.ledger, accept, seconds, f"at {seconds}").outcome is not Outcome.RETRY:
             break
     row = world.row()
     assert row, "an order that was delivered has a row"
@@ -240,29 +281,66 @@ def settle(world: World) -> Row:
 
 
 def check(world: World) -> None:
-    """What must hold, wherever all of it stops."""
+    """What must hold, wherever all of it stops, and whatever is still under way lands after that."""
     assert len(world.mails) <= 1, "two mails for one order"
-    row = settle(world)
-    assert len(world.mails) <= 1, "a mail was sent again although one might be out"
-    expected = {Status.SENT} if world.mails else {Status.UNKNOWN, Status.FAILED}
-    assert row.status in expected, f"{len(world.mails)} mail, and the ledger says {row.status}"
-    assert row.status is not Status.UNKNOWN or row.order == BODY, "an operator could not send it again"
+    while True:
+        row = settle(world)
+        assert len(world.mails) <= 1, "a mail was sent again although one might be out"
+        expected = {Status.SENT} if world.mails else {Status.UNKNOWN, Status.FAILED}
+        assert row.status in expected, f"{len(world.mails)} mail, and the ledger says {row.status}"
+        assert row.status is not Status.UNKNOWN or row.order == BODY, "an operator could not send it again"
+        if not world.under_way:
+            break
+        world.land(world.under_way[0])
 
 
-def histories(deliveries: Sequence[Delivery]) -> Iterator[World]:
-    """Every distinct point that the deliveries can reach together, each as a world of its own."""
-    seen = set()
-    todo: list[tuple[Mapping[tuple[str, str], Row], tuple[int, ...], tuple[Delivery, ...]]]
-    todo = [({}, (), tuple(deliveries))]
+Point = tuple[World, tuple[Delivery, ...]]
+
+
+def histories(deliveries: Sequence[Delivery], fates: Collection[Fate] = tuple(Fate)) -> Iterator[Point]:
+    """Every distinct point that the deliveries can reach together when effects meet these fates, each as a world of its
+    own."""
+    start: Point = (World(MemoryLedger()), tuple(deliveries))
+    seen, todo = set(), [start]
     while todo:
-        rows, mails, running = todo.pop()
-        for index, delivery in enumerate(running):
-            for fate in delivery.next_fates:
-                world = World(MemoryLedger(rows), list(mails))
-                moved = (*running[:index], delivery.move(world, fate), *running[index + 1 :])
-                state = repr((world.row(), world.mails, moved))
-                if state not in seen:
-                    seen.add(state)
-                    assert isinstance(world.ledger, MemoryLedger)
-                    todo.append((dict(world.ledger.rows), tuple(world.mails), moved))
-                    yield world
+        for world, running in _next_points(*todo.pop(), fates):
+            # Its hash: the texts of a long search would fill gigabytes.
+            state = hash(repr((world.row(), world.mails, world.under_way, running)))
+            if state not in seen:
+                seen.add(state)
+                todo.append((_copy(world), running))
+                yield world, running
+
+
+def _next_points(world: World, running: tuple[Delivery, ...], fates: Collection[Fate]) -> Iterator[Point]:
+    for index, delivery in enumerate(running):
+        for fate in delivery.next_fates:
+            if fate in fates:
+                after = _copy(world)
+                moved = delivery.move(after, fate)
+                yield _pruned(after), (*running[:index], moved, *running[index + 1 :])
+    for write in world.under_way:
+        after = _copy(world)
+        after.land(write)
+        if after.row() != world.row():  # else it might as well land later, or never
+            yield _pruned(after), running
+    row = world.row()
+    if row and row.status is Status.UNKNOWN and not world.mails:
+        after = _copy(world)
+        after.ledger.change(row, decide(row, RESEND), RESEND.at)
+        # An operator looks when the leases are long over: whoever was at work is dead, and the rest is to come.
+        yield (
+            _pruned(after),
+            tuple(delivery if delivery.is_to_come else replace(delivery, next_fates=()) for delivery in running),
+        )
+
+
+def _copy(world: World) -> World:
+    assert isinstance(world.ledger, MemoryLedger)
+    return World(MemoryLedger(world.ledger.rows), list(world.mails), list(world.under_way))
+
+
+def _pruned(world: World) -> World:
+    row = world.row()
+    world.under_way = sorted((write for write in world.under_way if not write.is_past(row)), key=repr)
+    return world

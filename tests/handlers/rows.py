@@ -30,6 +30,7 @@ def claimed_row(**changes: Any) -> Row:
         "attempts": 1,
         "revision": 1,
         "expires_at": int((START + timedelta(days=400)).timestamp()),
+        "claim_token": "claim-1",
         "milestones": {Milestone.SUBMITTING: at(0)},
         "lease_until": at(30),
     }
@@ -49,6 +50,7 @@ def new_claim(order_id: str = "A-1001", **changes: Any) -> NewClaim:
         "now": at(0),
         "lease_until": at(30),
         "expires_at": int((START + timedelta(days=400)).timestamp()),
+        "token": "claim-1",
         "trace_id": "1-5f84c7a1-0123456789abcdef01234567",
         "flags": frozenset(),
     }

@@ -26,7 +26,7 @@ class TestClaims:
     ) -> None:
         row = ledger.claim(new_claim())
         with pytest.raises(AlreadyClaimed) as caught:
-            ledger.claim(new_claim(now=at(seconds), order_hash=order_hash))
+            ledger.claim(new_claim(now=at(seconds), order_hash=order_hash, token="claim-2"))
         assert caught.value.row == row
         assert ledger.get(row.order_id, row.message_id) == row
 
@@ -34,27 +34,58 @@ class TestClaims:
         row = ledger.claim(new_claim())
         ledger.change(row, replace(row, lease_until="", reason="throttled"), at(2))
         with pytest.raises(AlreadyClaimed):
-            ledger.claim(new_claim(order_hash="1" * 64))
+            ledger.claim(new_claim(order_hash="1" * 64, token="claim-2"))
 
     @pytest.mark.parametrize("milestone", [m for m in Milestone if m is not Milestone.SUBMITTING])
     def test_a_row_that_has_moved_on_is_never_claimed_again(self, ledger: DynamoLedger, milestone: Milestone) -> None:
         row = ledger.claim(new_claim())
         ledger.learn(row, Evidence(milestone=milestone, at=at(1)), at(1))
         with pytest.raises(AlreadyClaimed):
-            ledger.claim(new_claim(now=at(99)))
+            ledger.claim(new_claim(now=at(99), token="claim-2"))
+
+    def test_a_row_that_somebody_has_given_up_on_is_not_its_own_claims_any_more(self, ledger: DynamoLedger) -> None:
+        row = ledger.claim(new_claim())
+        unknown, _ = ledger.learn(row, Evidence(milestone=Milestone.UNKNOWN, at=at(31)), at(31))
+        with pytest.raises(AlreadyClaimed) as caught:
+            ledger.claim(new_claim())
+        assert caught.value.row == unknown
+
+    def test_a_claim_asked_again_is_given_the_row_that_it_holds_as_it_stands(self, ledger: DynamoLedger) -> None:
+        row = ledger.claim(new_claim())
+        assert ledger.claim(new_claim()) == row, "nothing is written"
+        counted = ledger.change(row, replace(row, conflicts=1), at(1))
+        assert ledger.claim(new_claim()) == counted, "or the next write would not find the row it builds on"
+
+    def test_a_copy_of_a_claim_that_comes_after_it_was_let_go_takes_nothing(self, ledger: DynamoLedger) -> None:
+        row = ledger.claim(new_claim())
+        released = ledger.change(row, replace(row, lease_until="", reason="throttled"), at(2))
+        with pytest.raises(AlreadyClaimed) as caught:
+            ledger.claim(new_claim())
+        assert caught.value.row == released == ledger.get(row.order_id, row.message_id)
+
+    def test_a_copy_of_a_claim_does_not_meet_its_own_in_the_next_attempt(self, ledger: DynamoLedger) -> None:
+        row = ledger.claim(new_claim())
+        ledger.change(row, replace(row, lease_until="", reason="throttled"), at(2))
+        second = ledger.claim(new_claim(now=at(3), token="claim-2"))
+        with pytest.raises(AlreadyClaimed) as caught:
+            ledger.claim(new_claim())
+        assert caught.value.row == second
 
     def test_a_released_claim_is_taken_as_the_next_attempt_and_keeps_its_first_times(
         self, ledger: DynamoLedger
     ) -> None:
         row = ledger.claim(new_claim())
         ledger.change(row, replace(row, lease_until="", reason="throttled", order="{}"), at(2))
-        again = ledger.claim(new_claim(now=at(8), published_at=at(7), lease_until=at(38), trace_id="1-other"))
+        again = ledger.claim(
+            new_claim(now=at(8), published_at=at(7), lease_until=at(38), token="claim-2", trace_id="1-other")
+        )
         assert again == replace(
             row,
             attempts=2,
             revision=3,
             milestones={Milestone.SUBMITTING: at(8)},
             lease_until=at(38),
+            claim_token="claim-2",
             trace_id="1-other",
             last_updated=at(8),
         )

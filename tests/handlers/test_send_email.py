@@ -3,6 +3,7 @@ from __future__ import annotations
 import email
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from email.policy import default
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from jinja2 import UndefinedError
 
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import Mailer
@@ -88,7 +90,7 @@ def test_in_a_mixed_batch_each_message_ends_where_it_belongs(
             "A-1001",
             "customerEmail 'jürgen@example.com': is not",
         ),
-        (body(metadata={"n": "n" * 250_000}), "too-large", "", "body '250,"),
+        (body(metadata={"n": "n" * 250_000}), "too-large", "", "body: has 250,"),
         (body(**first_item(name="Mug\x00")), "invalid-order", "A-1001", "items[0].name 'Mug\\x00': has the control"),
         (envelope('{"total": "\x00\ud800'), "not-json", "", 'body \'{"total": "\\x00\\ud800\': is not JSON'),
         (body(items=[{"sku": "\ud800"}] * 250), "invalid-order", "A-1001", "items[0].sku '\\ud800'"),
@@ -139,21 +141,58 @@ def test_a_fault_of_one_order_comes_back_and_the_others_are_sent(
     assert len(ses.accepted) == 4
 
 
-def test_a_fault_in_writing_one_letter_reaches_no_other_order_and_that_one_is_not_lost(
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (ValueError("To: 'jo@example.com' is not an address"), "ValueError: To: (address) is not an address"),
+        (UndefinedError("'shop' is undefined"), "UndefinedError: 'shop' is undefined"),
+    ],
+)
+def test_a_letter_that_cannot_be_written_has_failed_for_good_and_reaches_no_other_order(
+    send_email: ModuleType,
+    ses: SesClient,
+    ledger: DynamoLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    told: str,
+) -> None:
+    monkeypatch.setattr(send_email, "render_confirmation", _broken_for("A-1", fault, send_email.render_confirmation))
+    assert run(send_email, record(body(orderId="A-1")), record(body(orderId="A-2"))) == []
+    assert len(ses.accepted) == 1
+    row = row_of(ledger, "A-1")
+    assert (row.status, row.reason) == (Status.FAILED, f"the letter could not be written: {told}")
+    assert row_of(ledger, "A-2").status is Status.SENT
+
+
+def test_a_letter_that_cannot_be_composed_has_failed_for_good(
     send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render = send_email.render_confirmation
+    monkeypatch.setattr(send_email, "env", replace(send_email.env, from_name="Example\nStore"))
+    assert run(send_email, record(body())) == []
+    assert not ses.accepted
+    assert row_of(ledger, "A-1001").reason == (
+        "the letter could not be written: ValueError: From: U+000A at position 7 cannot stand in a header"
+    )
 
-    def broken(order: Any, **settings: str) -> Any:
-        if order.order_id == "A-1":
-            raise ValueError("a letter nobody thought of")
-        return render(order, **settings)
 
-    monkeypatch.setattr(send_email, "render_confirmation", broken)
+def test_a_fault_nobody_thought_of_in_one_letter_reaches_no_other_order_and_that_one_is_not_lost(
+    send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = RuntimeError("a letter nobody thought of")
+    monkeypatch.setattr(send_email, "render_confirmation", _broken_for("A-1", fault, send_email.render_confirmation))
     first, second = record(body(orderId="A-1")), record(body(orderId="A-2"))
     assert run(send_email, first, second) == [first["messageId"]]
     assert len(ses.accepted) == 1
     assert row_of(ledger, "A-1").is_open
+
+
+def _broken_for(order_id: str, fault: Exception, render: Callable[..., Any]) -> Callable[..., Any]:
+    def broken(order: Any, **settings: str) -> Any:
+        if order.order_id == order_id:
+            raise fault
+        return render(order, **settings)
+
+    return broken
 
 
 def test_a_quarantine_that_cannot_be_reached_keeps_the_order_on_the_queue_and_counts_it_once(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,6 +18,7 @@ from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Stat
 from handlers.mail.orders import MalformedOrder, Order
 from handlers.mail.sending import (
     Deferred,
+    NewClaim,
     Outcome,
     Pace,
     Refused,
@@ -57,6 +59,7 @@ def deliver(
     seconds: float = 0,
     room: bool = True,
     recipient: Callable[[str], str] = str,
+    token: str = "",
     **changes: Any,
 ) -> Result:
     """One delivery of the order by the queue, so many seconds after START."""
@@ -67,6 +70,7 @@ def deliver(
         recipient=recipient,
         wait=lambda: room,
         now=lambda: now,
+        new_token=lambda: token or uuid4().hex,
         deadline=now + timedelta(seconds=30),
         retention=timedelta(days=400),
     )
@@ -129,6 +133,19 @@ def test_a_table_that_fails_after_ses_accepted_leaves_the_claim_and_never_sends_
         deliver(failing, ses)
     assert deliver(ledger, ses, seconds=2).outcome is Outcome.RETRY
     assert deliver(ledger, ses, seconds=31).outcome is Outcome.UNKNOWN
+    assert len(ses.calls) == 1
+
+
+def test_a_claim_whose_reply_is_lost_is_found_to_be_our_own_and_sent_once(ledger: DynamoLedger) -> None:
+    class Forgetful(DynamoLedger):
+        def claim(self, claim: NewClaim) -> Row:
+            super().claim(claim)  # the table's reply to this is lost, and the SDK asks again
+            return super().claim(claim)
+
+    ses = Ses()
+    result = deliver(Forgetful(ledger._client, ledger._table), ses)
+    assert (result.outcome, result.row.attempts) == (Outcome.SENT, 1)
+    assert deliver(ledger, ses, seconds=99).outcome is Outcome.DUPLICATE
     assert len(ses.calls) == 1
 
 
@@ -238,7 +255,7 @@ def test_a_conflict_is_counted_whoever_else_writes(ledger: DynamoLedger) -> None
 
 
 def test_the_row_of_a_sent_email_holds_exactly_this(ledger: DynamoLedger, dynamodb: DynamoDBClient, table: str) -> None:
-    deliver(ledger, Ses(), recipient=sandbox_recipient, total="99.00", seconds=5)
+    deliver(ledger, Ses(), recipient=sandbox_recipient, token="claim-1", total="99.00", seconds=5)
     item = dynamodb.get_item(TableName=table, Key={"orderId": {"S": "A-1001"}, "messageId": {"S": MESSAGE_ID}})["Item"]
     assert item == {
         "orderId": {"S": "A-1001"},
@@ -258,6 +275,7 @@ def test_the_row_of_a_sent_email_holds_exactly_this(ledger: DynamoLedger, dynamo
         "submittingAt": {"S": at(5)},
         "sentAt": {"S": at(5)},
         "lastUpdated": {"S": at(5)},
+        "claimToken": {"S": "claim-1"},
         "expiresAt": {"N": str(int((START + timedelta(days=400, seconds=5)).timestamp()))},
         "traceId": {"S": "1-abc"},
         "flags": {"SS": ["TOTAL_MISMATCH"]},

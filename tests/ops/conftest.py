@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -127,6 +128,7 @@ def add_row(stack: Stack) -> AddRow:
             now="2026-11-22T10:00:00.250Z",
             lease_until="2026-11-22T10:00:30.000Z",
             expires_at=1_900_000_000,
+            token=uuid4().hex,
             trace_id="1-6921a2f0-0123456789abcdef01234567",
             flags=frozenset(),
         )
