@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from local.deployer.model import Account, Create, Declared, DeploymentError, Json, State, pascal, tag_list
@@ -72,6 +73,9 @@ def _encryption(given: Any) -> Json:
 
 def log_group(declared: Declared, account: Account) -> State:
     logs, name, tags = account.client("logs"), declared.physical(512), declared.tags()
+    # An invocation that ends after the account was emptied writes its log all the same, and so brings its group back.
+    with suppress(logs.exceptions.ResourceNotFoundException):
+        logs.delete_log_group(logGroupName=name)
     logs.create_log_group(
         logGroupName=name,
         tags=tags,
