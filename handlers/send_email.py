@@ -22,7 +22,7 @@ from handlers.environment import SendEmail
 from handlers.mail.letter import Mailbox, compose, render_confirmation
 from handlers.mail.lifecycle import Row
 from handlers.mail.orders import Order
-from handlers.mail.sending import Pace, Refused, Sender, sandbox_recipient
+from handlers.mail.sending import Deferred, Pace, Sender, sandbox_recipient
 from handlers.order_batch import Desk
 from handlers.telemetry import tracing
 from handlers.telemetry.logs import make_logger
@@ -66,13 +66,14 @@ def send(order: Order, row: Row) -> str:
     """Write the letter to `order` and hand it to SES; SES's id of it.
 
     Raises:
-        SendError: it was not accepted, or nobody knows. A letter that cannot be written is Refused: nothing went out.
+        SendError: it was not accepted, or nobody knows. A letter that cannot be written is Deferred: nothing went out,
+            and as the fault is ours, the order is kept for when it is mended.
     """
     try:
         raw = write(order, row)
     except (ValueError, TemplateError) as error:
         why = without_addresses(f"{type(error).__name__}: {error}")
-        raise Refused(f"the letter could not be written: {why}") from error
+        raise Deferred(f"the letter could not be written: {why}") from error
     tags = {"message_id": row.message_id, "order": tag_value(order.order_id), "attempt": str(row.attempts)}
     return mailer.send(Email(sender=env.from_address, to=row.sent_to, raw=raw, tags=tags))
 

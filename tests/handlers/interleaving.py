@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 
 from handlers.adapters.ledger import DynamoLedger
@@ -109,11 +110,11 @@ class Fate(Enum):
 WRITE_FATES = (Fate.DONE, Fate.UNANSWERED, Fate.ASKED_AGAIN)
 SEND_FATES = (Fate.ACCEPTED, Fate.ACCEPTED_UNHEARD, Fate.UNHEARD, Fate.DEFERRED, Fate.REFUSED)
 
-_ANSWERS: Mapping[Fate, Exception] = {
-    Fate.ACCEPTED_UNHEARD: Unanswered("connection reset"),
-    Fate.UNHEARD: Unanswered("connection reset"),
-    Fate.DEFERRED: Deferred("throttled"),
-    Fate.REFUSED: Refused("rejected"),
+_ANSWERS: Mapping[Fate, Callable[[], Exception]] = {
+    Fate.ACCEPTED_UNHEARD: partial(Unanswered, "connection reset"),
+    Fate.UNHEARD: partial(Unanswered, "connection reset"),
+    Fate.DEFERRED: partial(Deferred, "throttled"),
+    Fate.REFUSED: partial(Refused, "rejected"),
 }
 
 
@@ -153,12 +154,14 @@ class World:
 
 
 class Answer(NamedTuple):
+    """A value, or an error to be made each time: one that has been raised keeps all that it went through in memory."""
+
     value: Any = None
-    error: Exception | None = None
+    error: Callable[[], Exception] | None = None
 
     def give(self) -> Any:
         if self.error:
-            raise self.error
+            raise self.error()
         return self.value
 
 
@@ -216,11 +219,12 @@ class _Run:
         def meet(fate: Fate) -> Answer:
             if fate is not Fate.DONE:
                 self.world.under_way.append(write)
-                return Answer(error=ConnectionError("no answer"))
+                return Answer(error=partial(ConnectionError, "no answer"))
             try:
                 return Answer(write(self.world.ledger))
             except (AlreadyClaimed, Superseded) as refusal:
-                return Answer(error=refusal)
+                kind: Any = type(refusal)
+                return Answer(error=partial(kind, refusal.row))
 
         row: Row = self._effect(WRITE_FATES, meet)
         return row

@@ -148,7 +148,7 @@ def test_a_fault_of_one_order_comes_back_and_the_others_are_sent(
         (UndefinedError("'shop' is undefined"), "UndefinedError: 'shop' is undefined"),
     ],
 )
-def test_a_letter_that_cannot_be_written_has_failed_for_good_and_reaches_no_other_order(
+def test_a_letter_that_cannot_be_written_comes_back_unsent_and_reaches_no_other_order(
     send_email: ModuleType,
     ses: SesClient,
     ledger: DynamoLedger,
@@ -157,18 +157,21 @@ def test_a_letter_that_cannot_be_written_has_failed_for_good_and_reaches_no_othe
     told: str,
 ) -> None:
     monkeypatch.setattr(send_email, "render_confirmation", _broken_for("A-1", fault, send_email.render_confirmation))
-    assert run(send_email, record(body(orderId="A-1")), record(body(orderId="A-2"))) == []
+    first, second = record(body(orderId="A-1")), record(body(orderId="A-2"))
+    assert run(send_email, first, second) == [first["messageId"]]
     assert len(ses.accepted) == 1
     row = row_of(ledger, "A-1")
-    assert (row.status, row.reason) == (Status.FAILED, f"the letter could not be written: {told}")
+    assert (row.status, row.lease_until) == (Status.SUBMITTING, "")
+    assert row.reason == f"the letter could not be written: {told}"
     assert row_of(ledger, "A-2").status is Status.SENT
 
 
-def test_a_letter_that_cannot_be_composed_has_failed_for_good(
+def test_a_letter_that_cannot_be_composed_comes_back_unsent(
     send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send_email, "env", replace(send_email.env, from_name="Example\nStore"))
-    assert run(send_email, record(body())) == []
+    order = record(body())
+    assert run(send_email, order) == [order["messageId"]]
     assert not ses.accepted
     assert row_of(ledger, "A-1001").reason == (
         "the letter could not be written: ValueError: From: U+000A at position 7 cannot stand in a header"
