@@ -6,7 +6,7 @@
 HOW `emulated` calls the emulator each time; `replayed` gives its answers of the first batch again, so that what is left
 beside the added time is the handler's own: AWS does not share two cores with it, as the emulator does.
 
-MODULE `bare` is boto3 alone: the same clients as `handlers.send_email`, and the same calls.
+MODULE `bare:handlers.send_email` is boto3 alone, with the clients of that handler and its calls.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
+if TYPE_CHECKING:  # at run time its import is part of what is measured
+    from botocore.awsrequest import AWSResponse
 
 BATCH = 10
+SEND = "handlers.send_email"
 
 
 class Context:
@@ -61,6 +63,8 @@ class Clock:
         time.sleep(self.added_seconds)
         if not self.replaying:
             return None
+        from botocore.awsrequest import AWSResponse  # noqa: PLC0415
+
         answer = self._answers[self._call.kind]
         return AWSResponse(request.url, answer["status_code"], answer["headers"], Body(answer["body"]))
 
@@ -128,16 +132,28 @@ def batches(module: str, rounds: int, added_ms: float, how: str, seed: str) -> d
 
 
 def start(module: str, seed: str) -> dict[str, float]:
-    """Milliseconds from nothing imported to the handler, and of its first order."""
-    event = {"Records": records(seed, 1)}
+    """Milliseconds from nothing imported to the handler, and of its first message."""
+    bare, name = module.startswith("bare:"), module.removeprefix("bare:")
+    event = {"Records": records(seed, 1) if name == SEND else [{**records(seed, 1)[0], "body": feedback(seed)}]}
     begin = time.perf_counter()
-    handler = bare() if module == "bare" else importlib.import_module(module).handler
+    handler = BARE[name]() if bare else importlib.import_module(name).handler
     ready = time.perf_counter()
     handler(event, Context())
     return {"import_ms": (ready - begin) * 1e3, "first_call_ms": (time.perf_counter() - ready) * 1e3}
 
 
-def bare() -> Callable[..., None]:
+def feedback(seed: str) -> str:
+    """An event of an email that the ledger does not know: it is looked up, and counted as unmatched."""
+    mail = {
+        "timestamp": "2026-11-22T15:06:00.000Z",
+        "messageId": seed,
+        "tags": {"message_id": [seed], "order": [seed]},
+    }
+    return json.dumps({"eventType": "Delivery", "mail": mail, "delivery": {"timestamp": "2026-11-22T15:06:01.000Z"}})
+
+
+def bare_send() -> Callable[..., None]:
+    """boto3 with the clients and the calls of `handlers.send_email`, and nothing else."""
     import boto3  # noqa: PLC0415 - its import is what is measured
 
     boto3.client("sqs")
@@ -147,12 +163,11 @@ def bare() -> Callable[..., None]:
     def handler(event: dict[str, Any], _: Any) -> None:
         record = event["Records"][0]
         key = {"orderId": {"S": record["messageId"]}, "messageId": {"S": "bare"}}
-        table = os.environ["LEDGER_TABLE"]
         body = json.loads(record["body"])
 
         def update(status: str) -> None:
             dynamodb.update_item(
-                TableName=table,
+                TableName=os.environ["LEDGER_TABLE"],
                 Key=key,
                 UpdateExpression="SET #s = :s",
                 ExpressionAttributeNames={"#s": "status"},
@@ -169,6 +184,26 @@ def bare() -> Callable[..., None]:
         update("SENT")
 
     return handler
+
+
+def bare_feedback() -> Callable[..., None]:
+    """boto3 with the client and the call of `handlers.record_feedback`, and nothing else."""
+    import boto3  # noqa: PLC0415 - its import is what is measured
+
+    dynamodb = boto3.client("dynamodb")
+
+    def handler(event: dict[str, Any], _: Any) -> None:
+        seed = json.loads(event["Records"][0]["body"])["mail"]["messageId"]
+        dynamodb.get_item(
+            TableName=os.environ["LEDGER_TABLE"],
+            Key={"orderId": {"S": seed}, "messageId": {"S": seed}},
+            ConsistentRead=True,
+        )
+
+    return handler
+
+
+BARE = {SEND: bare_send, "handlers.record_feedback": bare_feedback}
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from handlers.mail.envelope import unwrap
 from handlers.mail.lifecycle import timestamp
-from handlers.mail.orders import MalformedOrder, Order, parse_order, unwrap
+from handlers.mail.orders import MalformedOrder, Order, parse_order
 from handlers.mail.sending import Outcome, Result, Sender, backoff
 from handlers.telemetry import contract, tracing
 from handlers.telemetry.contract import Metric, Property

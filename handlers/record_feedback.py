@@ -14,9 +14,9 @@ from handlers.adapters import clients
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import from_tag_value
 from handlers.environment import RecordFeedback
+from handlers.mail.envelope import unwrap
 from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback
 from handlers.mail.lifecycle import Milestone, Row, timestamp
-from handlers.mail.orders import unwrap
 from handlers.telemetry import contract, tracing
 from handlers.telemetry.contract import Metric, Property
 from handlers.telemetry.logs import make_logger

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from handlers.mail.envelope import unwrap
 from handlers.mail.lifecycle import CONFIRMATION
-from handlers.mail.orders import unwrap
 from ops.errors import DENIED, EXPIRED, INVALID, MISSING
 from ops.stack import WORKERS
 

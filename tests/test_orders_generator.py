@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.mail.orders import TOTAL_MISMATCH, MalformedOrder, parse_order, unwrap
+from handlers.mail.envelope import unwrap
+from handlers.mail.orders import TOTAL_MISMATCH, MalformedOrder, parse_order
 from local.orders import CONFLICT, ODD_ORDERS, QUARANTINED, SUPPRESSED_ADDRESS, SampleOrder, sample_orders
 from ops.publish import BATCH_BYTES, Line, batches, order_id_of, read_lines
 

@@ -124,20 +124,6 @@ class MalformedOrder(Exception):
         self.order_id = order_id
 
 
-def unwrap(body: str) -> str:
-    """The published message inside an SNS notification envelope, or `body` itself (raw delivery)."""
-    if '"Notification"' not in body[:4096]:
-        return body
-    try:
-        envelope = json.loads(body)
-    except (ValueError, RecursionError):
-        return body
-    if isinstance(envelope, dict) and envelope.get("Type") == "Notification":
-        message = envelope.get("Message")
-        return message if isinstance(message, str) else body
-    return body
-
-
 def parse_order(body: str) -> Order:
     """The order in `body`, the JSON text as it was published.
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handlers.mail.envelope import unwrap
 from handlers.mail.letter import Mailbox, compose, render_confirmation
 from handlers.mail.orders import (
     MAX_BODY_BYTES,
@@ -17,7 +18,6 @@ from handlers.mail.orders import (
     MalformedOrder,
     Order,
     parse_order,
-    unwrap,
 )
 from tests.handlers.orders import body, document, envelope, first_item, order
 
