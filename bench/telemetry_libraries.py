@@ -2,20 +2,20 @@
 
 Each import is timed in a fresh interpreter that has already imported boto3 and made the handlers' clients, since
 that is what a cold start pays on top; each record is one order's log line or metric record, written to the null
-device. Medians; compare the rows of one run with each other, not with another day's.
+device. Each import is timed with its bytecode at hand, and from source, as packages in a Lambda layer come. Medians;
+compare the rows of one run with each other, not with another day's.
 
     python -m bench.telemetry_libraries
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 
-IMPORTS = 9
+IMPORTS = 5
 RECORDS = 5000
 
 SETUP = """
@@ -103,7 +103,7 @@ for line in serializer.serialize(m): out.write(line + chr(10))
 }
 
 
-def measure(start: str, record: str) -> tuple[float, float]:
+def measure(start: str, record: str, *, compiled: bool) -> tuple[float, float]:
     """Milliseconds to start and microseconds a record, one fresh interpreter."""
     loop = "\n    ".join(line for line in record.strip().splitlines())
     code = f"""{SETUP}
@@ -121,6 +121,7 @@ print('RESULT', (started - begin) * 1e3, (end - begin_records) / {RECORDS} * 1e6
         "LAMBDA_TASK_ROOT": "/var/task",
         "_X_AMZN_TRACE_ID": "Root=1-67400000-aaaaaaaaaaaaaaaaaaaaaaaa;Parent=bbbbbbbbbbbbbbbb;Sampled=1",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:9",
+        **({} if compiled else {"PYTHONPYCACHEPREFIX": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}),
     }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     _, start_ms, record_us = done.stdout.strip().splitlines()[-1].split()
@@ -128,17 +129,12 @@ print('RESULT', (started - begin) * 1e3, (end - begin_records) / {RECORDS} * 1e6
 
 
 def main() -> None:
-    results = {}
     for name, (start, record) in CANDIDATES.items():
-        runs = [measure(start, record) for _ in range(IMPORTS)]
-        results[name] = {
-            "start_ms": round(statistics.median(r[0] for r in runs), 1),
-            "record_us": round(statistics.median(r[1] for r in runs), 1),
-        }
-        print(
-            f"{name:46} {results[name]['start_ms']:8.1f} ms {results[name]['record_us']:8.1f} us a record", flush=True
-        )
-    print(json.dumps(results))
+        compiled = [measure(start, record, compiled=True) for _ in range(IMPORTS)]
+        source = [measure(start, record, compiled=False) for _ in range(IMPORTS)]
+        start_ms, source_ms = (statistics.median(run[0] for run in runs) for runs in (compiled, source))
+        record_us = statistics.median(run[1] for run in compiled)
+        print(f"{name:46} {start_ms:7.1f} ms {source_ms:7.1f} ms {record_us:7.1f} us a record", flush=True)
 
 
 if __name__ == "__main__":
