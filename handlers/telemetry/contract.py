@@ -45,7 +45,7 @@ SEND_FAILURES = Metric("SendFailures", Unit.COUNT, "Emails that SES refused for 
 SEND_RETRIES = Metric(
     "SendRetries",
     Unit.COUNT,
-    "Sends refused for now (throttled, paused, misconfigured, not reached): the order is back on the queue.",
+    "Sends that may work later (throttled, paused, not reached, a letter we could not write): the order is back.",
 )
 SENDS_UNKNOWN = Metric(
     "SendsUnknown",
