@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from handlers.mail.envelope import unwrap
-from handlers.mail.lifecycle import timestamp
+from handlers.mail.envelope import attribute, unwrap
+from handlers.mail.lifecycle import lane_of, timestamp
 from handlers.mail.orders import MalformedOrder, Order, parse_order
-from handlers.mail.sending import Outcome, Result, Sender, backoff
+from handlers.mail.sending import Outcome, Result, Sender, backoff, missed, sent_after
 from handlers.telemetry import contract, tracing
-from handlers.telemetry.contract import Metric, Property
+from handlers.telemetry.contract import LANE_ATTRIBUTE, Lane, Metric, Property
 
 OUTCOMES: Mapping[Outcome, tuple[Metric, int]] = {
     Outcome.SENT: (contract.EMAILS_SENT, logging.INFO),
@@ -39,6 +39,7 @@ class Message:
     record: Mapping[str, Any]
     body: str
     order: Order | MalformedOrder
+    lane: Lane
 
     @property
     def id(self) -> str:
@@ -69,7 +70,7 @@ class Desk:
         sender: the send protocol.
         quarantine: takes malformed and conflicting orders.
         bring_back: has the queue deliver a message again in so many seconds: (record, seconds).
-        count: adds to metrics, with the ids of the order as properties.
+        count: adds to metrics, with the ids of the order as properties; only called for orders of customers.
         log: one line an order.
     """
 
@@ -92,18 +93,23 @@ class Desk:
     def _settled(self, message: Message) -> bool:
         """Whether the queue may delete the message. The outermost edge: no fault of one order reaches another."""
         order = message.order
-        with tracing.traced("order", message.trace_header, order_id=order.order_id) as trace_id:
+        with tracing.traced(
+            "order", message.trace_header, lane=message.lane.value, order_id=order.order_id
+        ) as trace_id:
             try:
                 if isinstance(order, MalformedOrder):
                     return self._put_aside(message, order, trace_id)
                 return self._confirm(message, order, trace_id)
             except Exception:
-                self.log.exception("order not settled", extra=_ids(order.order_id, trace_id))
-                self.count({contract.ORDERS_RECEIVED: 1, contract.SEND_RETRIES: 1}, **_ids(order.order_id, trace_id))
+                ids = _ids(order.order_id, trace_id)
+                self.log.exception("order not settled", extra=_told(message, ids))
+                self._count(message, {contract.SEND_RETRIES: 1}, **ids)
                 return False
 
     def _confirm(self, message: Message, order: Order, trace_id: str) -> bool:
-        result = self.sender.send_once(order, message.body, published_at=message.published_at, trace_id=trace_id)
+        result = self.sender.send_once(
+            order, message.body, lane=message.lane, published_at=message.published_at, trace_id=trace_id
+        )
         row = result.row
         ids = {
             **_ids(order.order_id, trace_id),
@@ -123,8 +129,10 @@ class Desk:
         if result.outcome is Outcome.RETRY:
             self.bring_back(message.record, backoff(int(message.record["attributes"]["ApproximateReceiveCount"])))
         metric, level = OUTCOMES[result.outcome]
-        self.log.log(level, result.outcome.value, extra={**ids, "attempt": row.attempts, "sandbox": row.sandboxed})
-        self.count({contract.ORDERS_RECEIVED: 1, metric: 1, **_observed(message, order, result)}, **ids)
+        more = {"attempt": row.attempts, "sandbox": row.sandboxed}
+        self.log.log(level, result.outcome.value, extra={**_told(message, ids), **more})
+        took = {Property.SEND_LATENCY.value: sent_after(row)} if result.outcome is Outcome.SENT else {}
+        self._count(message, {metric: 1, **_observed(order, result)}, **ids, **took)
         return result.outcome is not Outcome.RETRY
 
     def _put_aside(self, message: Message, malformed: MalformedOrder, trace_id: str) -> bool:
@@ -134,35 +142,50 @@ class Desk:
         ids = _ids(malformed.order_id, trace_id)
         # Fields but not values: a value may be somebody's address.
         fields = [fault.field for fault in malformed.faults]
-        self.log.warning("quarantined", extra={**ids, "code": malformed.code, "fields": fields})
-        self.count({contract.ORDERS_RECEIVED: 1, contract.ORDERS_QUARANTINED: 1}, **ids, reason=malformed.code)
+        self.log.warning("quarantined", extra={**_told(message, ids), "code": malformed.code, "fields": fields})
+        self._count(message, {contract.ORDERS_QUARANTINED: 1}, **ids, reason=malformed.code)
         return True
+
+    def _count(self, message: Message, values: Mapping[Metric, float], **properties: str | float) -> None:
+        """Business metrics are about customers: what becomes of a probe, the prober counts."""
+        if message.lane is Lane.CONFIRMATION:
+            self.count(values, **properties)
 
 
 def decode(record: Mapping[str, Any]) -> Message:
     """The order in an SQS record, raw or in an SNS envelope, or what is wrong with it."""
     body = unwrap(record["body"])
+    # SNS hands attributes on beside a raw message, and else within the envelope.
+    beside = record.get("messageAttributes", {}).get(LANE_ATTRIBUTE, {}).get("stringValue")
+    lane = lane_of(beside or attribute(record["body"], LANE_ATTRIBUTE))
     try:
-        return Message(record, body, parse_order(body))
+        return Message(record, body, parse_order(body), lane)
     except MalformedOrder as malformed:
-        return Message(record, body, malformed)
+        return Message(record, body, malformed, lane)
 
 
-def _observed(message: Message, order: Order, result: Result) -> dict[Metric, float]:
-    """What a sent email adds beside its count."""
-    if result.outcome is not Outcome.SENT:
-        return {}
-    sent_at = datetime.fromisoformat(result.row.last_updated)
-    latency = (sent_at - message.published_at).total_seconds() * 1000
-    return {contract.SEND_LATENCY: max(latency, 0.0), **({contract.TOTAL_MISMATCHES: 1} if order.flags else {})}
+def _observed(order: Order, result: Result) -> dict[Metric, float]:
+    """What an order adds beside the count of its outcome."""
+    miss = missed(result)
+    return {
+        **({} if miss is None else {contract.SEND_MISSES: int(miss)}),
+        **({contract.TOTAL_MISMATCHES: 1} if result.outcome is Outcome.SENT and order.flags else {}),
+    }
 
 
 def _ids(order_id: str, trace_id: str) -> dict[str, str]:
     return {Property.ORDER_ID.value: order_id, Property.TRACE_ID.value: trace_id}
 
 
+def _told(message: Message, ids: Mapping[str, str]) -> dict[str, str]:
+    """What a log line says of a message; a probe's is told from a customer's by the lane."""
+    return {**ids, Property.LANE.value: message.lane.value}
+
+
 def _context(message: Message, order_id: str, trace_id: str) -> dict[str, str]:
+    """What goes into quarantine with a message; the lane, so that it comes back in it."""
     return {
+        LANE_ATTRIBUTE: message.lane.value,
         "originalMessageId": message.id,
         "orderId": order_id,
         "receivedAt": timestamp(message.published_at),

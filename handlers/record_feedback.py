@@ -15,15 +15,15 @@ from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import from_tag_value
 from handlers.environment import RecordFeedback
 from handlers.mail.envelope import unwrap
-from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback
-from handlers.mail.lifecycle import Milestone, Row, timestamp
+from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback, points
+from handlers.mail.lifecycle import Row, milliseconds, timestamp
 from handlers.telemetry import contract, tracing
-from handlers.telemetry.contract import Metric, Property
+from handlers.telemetry.contract import Lane, Property
 from handlers.telemetry.logs import make_logger
 from handlers.telemetry.metrics import emit
 
 env = RecordFeedback.read(os.environ)
-tracing.start()
+tracing.start(stack=env.stack)
 ledger = DynamoLedger(boto3.client("dynamodb", config=clients.CONFIG), env.ledger_table)
 log = make_logger("record_feedback", level=env.log_level, stack=env.stack)
 workers = ThreadPoolExecutor(max_workers=10)  # the size of a batch
@@ -61,26 +61,27 @@ def fold_in(body: str, trace_id: str) -> None:
         return
     evidence = feedback.evidence
     row = _row_of(feedback)
-    now = datetime.now(UTC)
+    at = timestamp(now())
     ids = {Property.TRACE_ID.value: trace_id, Property.SES_MESSAGE_ID.value: evidence.ses_message_id}
     if row is None:
         log.warning("feedback names no row", extra={**ids, "milestone": evidence.milestone.value})
         emit(env.stack, {contract.FEEDBACK_UNMATCHED: 1}, **ids)
         return
-    row, news = ledger.learn(row, evidence, timestamp(now))
+    row, news = ledger.learn(row, evidence, at)
     # The order's own trace is the one to follow; the feedback's leads to it by this annotation.
-    tracing.annotate(order_id=row.order_id, message_id=row.message_id, order_trace_id=row.trace_id)
+    tracing.annotate(lane=row.kind, order_id=row.order_id, message_id=row.message_id, order_trace_id=row.trace_id)
     ids |= {
         Property.ORDER_ID.value: row.order_id,
         Property.MESSAGE_ID.value: row.message_id,
         Property.TRACE_ID.value: row.trace_id,
         Property.REASON.value: evidence.reason,
     }
-    log.info(evidence.milestone.value, extra={**ids, "status": row.status.value, "news": news})
-    points = {contract.FEEDBACK_LAG: _milliseconds(evidence.at, timestamp(now))}
-    if news and feedback.metric:
-        points |= {feedback.metric: 1, **_observed(row, evidence.milestone)}
-    emit(env.stack, points, **ids)
+    told = {**ids, Property.LANE.value: row.kind, "status": row.status.value, "news": news}
+    log.info(evidence.milestone.value, extra=told)
+    # What is told again is not counted again, and a probe is no customer's email.
+    if news and row.kind == Lane.CONFIRMATION:
+        lag = milliseconds(evidence.at, at)
+        emit(env.stack, points(row, feedback, lag), **ids, **{Property.FEEDBACK_LAG.value: lag})
 
 
 def _row_of(feedback: Feedback) -> Row | None:
@@ -94,12 +95,5 @@ def _row_of(feedback: Feedback) -> Row | None:
     return ledger.get(order_id, feedback.message_id)
 
 
-def _observed(row: Row, milestone: Milestone) -> dict[Metric, float]:
-    if milestone is not Milestone.DELIVERED:
-        return {}
-    return {contract.DELIVERY_LATENCY: _milliseconds(row.published_at, row.milestones[milestone])}
-
-
-def _milliseconds(since: str, until: str) -> float:
-    span = datetime.fromisoformat(until) - datetime.fromisoformat(since)
-    return max(span.total_seconds() * 1000, 0.0)
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -34,7 +34,7 @@ SETTLE_SECONDS = ses.CONNECT_SECONDS + ses.READ_SECONDS + 2
 a send like any other and a record whose first try is lost (`clients`)."""
 
 env = SendEmail.read(os.environ)
-tracing.start()
+tracing.start(stack=env.stack)
 sqs = boto3.client("sqs", config=clients.CONFIG)
 ledger = DynamoLedger(boto3.client("dynamodb", config=clients.CONFIG), env.ledger_table)
 mailer = Mailer(boto3.client("sesv2", config=ses.CONFIG), env.configuration_set)

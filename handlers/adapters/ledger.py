@@ -7,6 +7,7 @@ is late and looks again. What a row means is `handlers.mail.lifecycle`'s affair.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -51,6 +52,15 @@ _NUMBERS = frozenset({"attempts", "revision", "expires_at", "conflicts"})
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEmail:
+    """What the index of open emails tells of one; `claimed_at` as the ledger writes times."""
+
+    order_id: str
+    message_id: str
+    claimed_at: str
 
 
 class DynamoLedger:
@@ -197,6 +207,25 @@ class DynamoLedger:
             ConsistentRead=True,
         )
         return [_row(item) for item in reply["Items"]]
+
+    def oldest_open(self, kind: str) -> OpenEmail | None:
+        """The email of this kind that has waited longest for its outcome; None when there is none.
+
+        From the index, so of a moment ago: an email claimed or settled within the last second may not show yet.
+        """
+        reply = self._client.query(
+            TableName=self._table,
+            IndexName=OPEN_INDEX,
+            KeyConditionExpression="#open = :kind",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":kind": {"S": kind}},
+            ScanIndexForward=True,
+            Limit=1,
+        )
+        for item in reply["Items"]:
+            values = {name: str(_deserialize(value)) for name, value in item.items()}
+            return OpenEmail(values["orderId"], values["messageId"], values["claimedAt"])
+        return None
 
     def all(self) -> Iterator[Row]:
         """Every row, by a scan: for a local run's report, not for a table of any size."""

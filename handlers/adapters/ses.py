@@ -3,8 +3,8 @@
 The tree of errors is `handlers.mail.sending`'s; this is what falls into each branch:
 
     Deferred    throttled or over quota, sending paused or suspended, access denied, configuration set or MAIL FROM
-                domain not ready, no connection made
-    Refused     MessageRejected, BadRequestException, a request that the SDK itself finds invalid
+                domain not ready, an address or domain not verified, no connection made
+    Refused     any other MessageRejected, BadRequestException, a request that the SDK itself finds invalid
     Unanswered  a 5xx answer, a connection that broke or timed out after the request went out, an answer that makes
                 no sense
 """
@@ -48,6 +48,12 @@ CONFIG = Config(
 )
 
 _REFUSED = frozenset({"MessageRejected", "BadRequestException"})
+_NOT_VERIFIED = "not verified"
+"""In a refusal's words: the sender's domain is not verified (any more), or the account is in the sandbox, where the
+recipient has to be as well. The set-up is at fault and not the message, though SES has no other code for it. "Email
+address is not verified" and "Email address not verified":
+https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
+https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html"""
 _NOT_REACHED = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError)
 _SENSELESS = (ResponseParserError, LookupError, TypeError, ValueError, AttributeError)
 """What reading an answer raises that is not SES's: a proxy's page, JSON of another shape."""
@@ -100,10 +106,11 @@ def classify(error: Exception) -> SendError:
     """The branch that `error`, from a call of SendEmail, belongs to. What is not known to be a no is a perhaps."""
     if isinstance(error, ClientError):
         code = error.response["Error"].get("Code", "")
-        told = f"SES answered {code}: {error.response['Error'].get('Message', '')}"
+        message = error.response["Error"].get("Message", "")
+        told = f"SES answered {code}: {message}"
         if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
             return Unanswered(told)
-        return Refused(told) if code in _REFUSED else Deferred(told)
+        return Refused(told) if code in _REFUSED and _NOT_VERIFIED not in message else Deferred(told)
     if isinstance(error, ParamValidationError):
         return Refused(f"the request is invalid: {error}")
     if isinstance(error, _NOT_REACHED):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handlers.mail.lifecycle import Evidence, Milestone, timestamp
+from handlers.mail.lifecycle import Evidence, Milestone, Row, milliseconds, timestamp
 from handlers.telemetry import contract
 from handlers.telemetry.contract import Metric
 
@@ -70,6 +70,34 @@ def parse_feedback(body: str) -> Feedback | None:
         )
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedFeedback(f"not an SES event ({type(error).__name__}: {error})") from None
+
+
+_DELIVERED_OR_NOT: Mapping[Milestone, int] = {Milestone.DELIVERED: 0, Milestone.SOFT_BOUNCE: 1, Milestone.REJECTED: 1}
+"""What settles whether sent mail was delivered, and whether by a miss. An address that does not exist, is suppressed or
+complains is none of our doing, and settles nothing."""
+
+
+def points(row: Row, feedback: Feedback, lag: float) -> dict[Metric, float]:
+    """What an event adds to the metrics, if it is the first to tell of its milestone.
+
+    An email is delivered or missed once, by whichever tells first: an out-of-office reply, which SES calls a transient
+    bounce, is no miss of an email that has arrived. Should SES tell of the reply before it tells of the delivery, it is
+    taken for one.
+
+    Args:
+        row: the email, with the event folded in.
+        feedback: the event.
+        lag: milliseconds from the event at SES to its record in the ledger.
+    """
+    milestone = feedback.evidence.milestone
+    told: dict[Metric, float] = {contract.FEEDBACK_MISSES: int(lag > contract.FEEDBACK_WITHIN_MS)}
+    if feedback.metric:
+        told[feedback.metric] = 1
+    if milestone is Milestone.DELIVERED:
+        told[contract.DELIVERY_LATENCY] = milliseconds(row.published_at, row.milestones[milestone])
+    if _DELIVERED_OR_NOT.keys() & row.milestones.keys() == {milestone}:
+        told[contract.DELIVERY_MISSES] = _DELIVERED_OR_NOT[milestone]
+    return told
 
 
 def _text(value: Any) -> str:

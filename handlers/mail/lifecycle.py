@@ -17,8 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-CONFIRMATION = "order-confirmation"
-"""The kind of email this pipeline sends; kinds keep one order's different emails apart."""
+from handlers.telemetry.contract import Lane
 
 _MESSAGE_NAMESPACE = uuid.UUID("5d6f7e0a-3b7c-5c53-9f0e-6d61696c726d")
 
@@ -79,6 +78,10 @@ OPEN = frozenset({Status.SUBMITTING, Status.UNKNOWN, Status.SENT, Status.DELAYED
 never opens again."""
 
 
+_NO_PROOF = frozenset({Milestone.SUBMITTING, Milestone.UNKNOWN, Milestone.FAILED})
+"""Milestones that an email reaches without SES having taken it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One thing learnt about an email: which milestone, when it happened, and why.
@@ -100,7 +103,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One email of one order, as the ledger holds it."""
+    """One email of one order, as the ledger holds it; `kind`, the value of its lane, keeps an order's emails apart."""
 
     order_id: str
     message_id: str
@@ -138,6 +141,12 @@ class Row:
         return self.status in OPEN
 
     @property
+    def taken_at(self) -> str:
+        """When SES is known to have taken the email: by its answer, or by the first of its events where the answer was
+        lost; "" when it is not known to have."""
+        return min((at for milestone, at in self.milestones.items() if milestone not in _NO_PROOF), default="")
+
+    @property
     def sandboxed(self) -> bool:
         """Whether the email went to the mailbox simulator in the customer's place."""
         return self.sent_to != self.to
@@ -157,6 +166,15 @@ class Claim(StrEnum):
     DUPLICATE = "duplicate"
 
 
+def lane_of(name: str) -> Lane:
+    """The lane that a message's attribute or a row's kind names. What names none that we know is a confirmation: better
+    counted as a customer's than not at all."""
+    try:
+        return Lane(name)
+    except ValueError:
+        return Lane.CONFIRMATION
+
+
 def message_id(order_id: str, kind: str) -> str:
     """The email's id: a UUIDv5 of order and kind, so that the same email always names the same row."""
     return str(uuid.uuid5(_MESSAGE_NAMESPACE, f"{order_id}:{kind}"))
@@ -171,6 +189,12 @@ def timestamp(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; the ledger keeps UTC")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def milliseconds(since: str, until: str) -> float:
+    """Between two of the ledger's times; 0 where the clocks of two services have them the wrong way round."""
+    span = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+    return max(span.total_seconds() * 1000, 0.0)
 
 
 def fold(row: Row, evidence: Evidence) -> Row:

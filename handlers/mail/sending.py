@@ -23,7 +23,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from handlers.mail.lifecycle import (
-    CONFIRMATION,
     Claim,
     Evidence,
     Milestone,
@@ -31,8 +30,10 @@ from handlers.mail.lifecycle import (
     Status,
     judge_claim,
     message_id,
+    milliseconds,
     timestamp,
 )
+from handlers.telemetry.contract import SEND_WITHIN_MS, Lane
 
 if TYPE_CHECKING:  # half the cost of a feedback's cold start is what orders are parsed with
     from handlers.mail.orders import Order
@@ -129,6 +130,25 @@ class Result:
     reason: str = ""
 
 
+def sent_after(row: Row) -> float:
+    """Milliseconds from the order's publication to SES taking the email, which the row has to know of."""
+    return milliseconds(row.published_at, row.taken_at)
+
+
+def missed(result: Result) -> bool | None:
+    """Whether the order missed the promise to be sent in time; None where this message is not where that is settled.
+
+    A duplicate or a conflict is another message's order, and one that goes back to the queue is settled later, by the
+    time since its first publication.
+    """
+    match result.outcome:
+        case Outcome.SENT:
+            return sent_after(result.row) > SEND_WITHIN_MS
+        case Outcome.FAILED | Outcome.UNKNOWN:
+            return True
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
     """Everything that sending one order needs; one instance a batch.
@@ -152,8 +172,8 @@ class Sender:
     deadline: datetime
     retention: timedelta
 
-    def send_once(self, order: Order, body: str, *, published_at: datetime, trace_id: str) -> Result:
-        """Send the confirmation of `order`, unless that is done, under way, or not ours to do.
+    def send_once(self, order: Order, body: str, *, lane: Lane, published_at: datetime, trace_id: str) -> Result:
+        """Send the email of `order` in `lane`, unless that is done, under way, or not ours to do.
 
         `body` is the order as published; it is kept in the row while the outcome is unknown, for a resend.
         """
@@ -162,8 +182,8 @@ class Sender:
             row = self.ledger.claim(
                 NewClaim(
                     order_id=order.order_id,
-                    message_id=message_id(order.order_id, CONFIRMATION),
-                    kind=CONFIRMATION,
+                    message_id=message_id(order.order_id, lane),
+                    kind=lane.value,
                     to=order.email,
                     sent_to=self.recipient(order.email),
                     order_hash=order.content_hash,
@@ -278,8 +298,8 @@ class Pace:
 def backoff(receive_count: int) -> int:
     """Seconds until the queue brings an order back after its n-th delivery: 2, 4, 8 ... at most 300.
 
-    The first ones outlast a claim in flight (30 s), all of them an SES outage of a quarter of an hour; after that the
-    dead-letter queue keeps the order.
+    The first ones outlast a claim in flight (30 s); as many as the queue allows (`components.intake`) outlast an SES
+    outage of a quarter of an hour, and after that the dead-letter queue keeps the order.
     """
     return int(min(2 ** min(receive_count, 9), 300))
 

@@ -8,6 +8,7 @@ shows an order from its topic to SES.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,11 +18,13 @@ from aws_xray_sdk.core.context import Context
 from aws_xray_sdk.core.emitters.udp_emitter import UDPEmitter
 from aws_xray_sdk.core.models.facade_segment import FacadeSegment
 from aws_xray_sdk.core.models.trace_header import TraceHeader
+from aws_xray_sdk.core.models.traceid import TraceId
 from aws_xray_sdk.core.sampling.local.sampler import LocalSampler
 
 from handlers.telemetry.privacy import without_addresses
 
 _INVOCATION_HEADER = "_X_AMZN_TRACE_ID"
+_common: dict[str, str] = {}
 
 
 class _DiscreetEmitter(UDPEmitter):
@@ -34,8 +37,10 @@ class _DiscreetEmitter(UDPEmitter):
         super().send_entity(entity)
 
 
-def start() -> None:
+def start(**annotations: str) -> None:
     """Set the recorder up, at cold start, and have it record every AWS call.
+
+    `annotations` go onto every subsegment that `traced` records, such as the stack: an X-Ray group is a filter on them.
 
     The SDK's own Lambda context ties all threads to the invocation's trace; the plain one lets each order's thread
     have its own. Threshold 0 sends each subsegment when it ends, as nothing here ends a segment. Whether an order is
@@ -48,6 +53,19 @@ def start() -> None:
         streaming_threshold=0,
     )
     patch(["botocore"])
+    _common.clear()
+    _common.update(annotations)
+
+
+def always_sampled() -> str:
+    """A trace header that goes on with the invocation's trace, and has it kept whatever Lambda's sampling decided.
+
+    For what is rare and looked at first, such as a probe. Everything on its way follows the header's word: SNS, SQS and
+    the handlers. Lambda's own segment of this invocation is there only if Lambda sampled it, too.
+    """
+    parsed = TraceHeader.from_header_str(os.environ.get(_INVOCATION_HEADER))
+    root, parent = parsed.root or TraceId().to_id(), parsed.parent or secrets.token_hex(8)
+    return f"Root={root};Parent={parent};Sampled=1"
 
 
 @contextmanager
@@ -71,7 +89,7 @@ def traced(name: str, header: str | None = None, **annotations: str) -> Iterator
     context.put_segment(segment)
     try:
         with xray_recorder.in_subsegment(name) as subsegment:
-            for key, value in annotations.items():
+            for key, value in {**_common, **annotations}.items():
                 if subsegment and value:
                     subsegment.put_annotation(key, value)
             yield parsed.root

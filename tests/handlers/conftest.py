@@ -86,22 +86,25 @@ SETTINGS = {
     "LEDGER_RETENTION_DAYS": "400",
     "STACK": "test",
     "LOG_LEVEL": "INFO",
+    "TOPIC_ARN": "set by each test",
+    "PROBE_SECONDS": "60",
 }
 
 
 @pytest.fixture(scope="session")
-def entries() -> Iterator[tuple[ModuleType, ModuleType]]:
-    """`send_email` and `record_feedback`, started as by Lambda: imported anew, with an environment of their own."""
+def entries() -> Iterator[tuple[ModuleType, ...]]:
+    """`send_email`, `record_feedback` and `probe`, started as by Lambda: imported anew, with an environment of their
+    own."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
-        names = ("handlers.send_email", "handlers.record_feedback")
+        names = ("handlers.send_email", "handlers.record_feedback", "handlers.probe")
         for name in names:
             sys.modules.pop(name, None)
-        send_email, record_feedback = map(importlib.import_module, names)
-        for entry in (send_email, record_feedback):
+        started = tuple(map(importlib.import_module, names))
+        for entry in started:
             entry.log.handlers[0].setStream(CurrentStdout())
-        yield send_email, record_feedback
+        yield started
         for name in names:
             del sys.modules[name]
 
@@ -113,7 +116,7 @@ def ses() -> SesClient:
 
 @pytest.fixture
 def send_email(
-    entries: tuple[ModuleType, ModuleType],
+    entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
     ses: SesClient,
     monkeypatch: pytest.MonkeyPatch,
@@ -130,7 +133,7 @@ def send_email(
 
 @pytest.fixture
 def record_feedback(
-    entries: tuple[ModuleType, ModuleType],
+    entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
@@ -141,11 +144,32 @@ def record_feedback(
 
 
 @pytest.fixture
+def probe(
+    entries: tuple[ModuleType, ...],
+    ledger: DynamoLedger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModuleType:
+    """The entry with the same ledger, a topic of this test's own, and a clock that only its waiting moves."""
+    entry = entries[2]
+    topic = entry.sns.create_topic(Name=f"orders-{next(_numbers)}")["TopicArn"]
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(entry, "env", replace(entry.env, topic_arn=topic))
+    monkeypatch.setattr(entry, "ledger", ledger)
+    monkeypatch.setattr(entry, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(entry, "sleep", sleep)
+    return entry
+
+
+@pytest.fixture
 def segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What the X-Ray daemon was sent."""
     with xray_daemon() as (address, received):
         monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
-        tracing.start()
+        tracing.start(stack="test")
         yield received
     monkeypatch.undo()
-    tracing.start()
+    tracing.start(stack="test")

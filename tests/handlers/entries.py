@@ -28,9 +28,9 @@ class Context:
         return 30_000
 
 
-def record(body: str, *, trace: str = "", receipt: str = "none", receives: int = 1) -> dict[str, Any]:
-    """One record of an SQS event, as the event source mapping hands it over. Source: Lambda developer guide, "Using
-    Lambda with Amazon SQS"."""
+def record(body: str, *, trace: str = "", receipt: str = "none", receives: int = 1, lane: str = "") -> dict[str, Any]:
+    """One record of an SQS event, as the event source mapping hands it over, with `lane` as the message attribute that
+    it was published with. Source: Lambda developer guide, "Using Lambda with Amazon SQS"."""
     number = next(_numbers)
     attributes = {
         "ApproximateReceiveCount": str(receives),
@@ -45,7 +45,10 @@ def record(body: str, *, trace: str = "", receipt: str = "none", receives: int =
         "receiptHandle": receipt,
         "body": body,
         "attributes": attributes,
-        "messageAttributes": {},
+        "messageAttributes": {
+            name: {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+            for name, value in ({"messageType": lane} if lane else {}).items()
+        },
         "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:send-email",
@@ -76,7 +79,8 @@ def printed(out: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 class SesClient:
     """SES's client with the answers that an address asks for, in SES's own words; keeps what was accepted.
 
-    `throttled@`, `refused@`, `lost@` get those answers, anything else is accepted. SES's refusals quote the address.
+    `throttled@`, `unverified@`, `refused@`, `lost@` get those answers, anything else is accepted. What SES says of an
+    address that is not verified quotes it.
     """
 
     def __init__(self, before: Callable[[str], object] | None = None) -> None:
@@ -89,8 +93,11 @@ class SesClient:
         local = address.partition("@")[0]
         if local.startswith("throttled"):
             raise _refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded.")
+        if local.startswith("unverified"):
+            told = "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+            raise _refusal(400, "MessageRejected", told + address)
         if local.startswith("refused"):
-            raise _refusal(400, "MessageRejected", f"Email address is not verified: {address}")
+            raise _refusal(400, "BadRequestException", "Illegal address")
         if local.startswith("lost"):
             raise ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com")
         self.accepted.append(request)

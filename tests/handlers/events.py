@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from handlers.adapters.ses import tag_value
-from handlers.mail.lifecycle import CONFIRMATION, message_id
+from handlers.mail.lifecycle import message_id
+from handlers.telemetry.contract import Lane
 
 EVENTS = Path(__file__).parent.parent / "events"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))
@@ -19,8 +20,8 @@ def event(name: str = "delivery") -> dict[str, Any]:
     return loaded
 
 
-def told(name: str, order_id: str = "A-1001", /, **tags: list[str]) -> str:
-    """The same about the confirmation of `order_id`, as SES publishes it."""
+def told(name: str, order_id: str = "A-1001", lane: Lane = Lane.CONFIRMATION, /, **tags: list[str]) -> str:
+    """The same about the email of `order_id`, as SES publishes it."""
     body = event(name)
-    body["mail"]["tags"] |= {"message_id": [message_id(order_id, CONFIRMATION)], "order": [tag_value(order_id)], **tags}
+    body["mail"]["tags"] |= {"message_id": [message_id(order_id, lane)], "order": [tag_value(order_id)], **tags}
     return json.dumps(body)

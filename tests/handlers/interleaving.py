@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from handlers.adapters.ledger import DynamoLedger
-from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Status, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id
 from handlers.mail.orders import Order
 from handlers.mail.sending import (
     AlreadyClaimed,
@@ -32,12 +32,13 @@ from handlers.mail.sending import (
     Superseded,
     Unanswered,
 )
+from handlers.telemetry.contract import Lane
 from ops.resolve import Resolution, Verdict, decide
 from tests.handlers.orders import body, order
 from tests.handlers.rows import START, at
 
 ORDER, BODY = order(), body()
-MESSAGE_ID = message_id(ORDER.order_id, CONFIRMATION)
+MESSAGE_ID = message_id(ORDER.order_id, Lane.CONFIRMATION)
 PUBLISHED = START - timedelta(seconds=1)
 RESEND = Resolution(at=at(95), by="kim", verdict=Verdict.RESEND, reason="SES has no trace of it")
 
@@ -263,7 +264,7 @@ def send(ledger: DynamoLedger, ses: Callable[[Order, Row], str], seconds: float,
         new_token=lambda: token,
         deadline=now + timedelta(seconds=30),
         retention=timedelta(days=400),
-    ).send_once(ORDER, BODY, published_at=PUBLISHED, trace_id="")
+    ).send_once(ORDER, BODY, lane=Lane.CONFIRMATION, published_at=PUBLISHED, trace_id="")
 
 
 def settle(world: World) -> Row:

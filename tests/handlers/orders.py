@@ -42,7 +42,7 @@ def first_item(**changes: Any) -> dict[str, Any]:
     return {"items": [items[0] | changes, *items[1:]]}
 
 
-def envelope(message: str) -> str:
+def envelope(message: str, lane: str = "order-confirmation") -> str:
     """`message` as a queue without raw delivery gets it from SNS.
 
     Source: SNS developer guide, "Fanout to Amazon SQS queues".
@@ -54,6 +54,6 @@ def envelope(message: str) -> str:
             "TopicArn": "arn:aws:sns:us-east-1:123456789012:order-confirmations",
             "Message": message,
             "Timestamp": "2026-11-22T15:06:01.123Z",
-            "MessageAttributes": {"messageType": {"Type": "String", "Value": "order-confirmation"}},
+            "MessageAttributes": {"messageType": {"Type": "String", "Value": lane}},
         }
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from handlers.mail.lifecycle import CONFIRMATION, Milestone, Row, message_id, timestamp
+from handlers.mail.lifecycle import Milestone, Row, message_id, timestamp
 from handlers.mail.sending import NewClaim
+from handlers.telemetry.contract import Lane
 
 START = datetime(2026, 11, 22, 15, 6, 1, 123_000, UTC)
 
@@ -20,8 +21,8 @@ def claimed_row(**changes: Any) -> Row:
     """A row whose first attempt is under way."""
     fields = {
         "order_id": "A-1001",
-        "message_id": message_id("A-1001", CONFIRMATION),
-        "kind": CONFIRMATION,
+        "message_id": message_id("A-1001", Lane.CONFIRMATION),
+        "kind": Lane.CONFIRMATION,
         "to": "leonie.koehler@example.com",
         "sent_to": "leonie.koehler@example.com",
         "order_hash": "0" * 64,
@@ -41,8 +42,8 @@ def new_claim(order_id: str = "A-1001", **changes: Any) -> NewClaim:
     """What a sender writes to claim the email of this order."""
     fields = {
         "order_id": order_id,
-        "message_id": message_id(order_id, CONFIRMATION),
-        "kind": CONFIRMATION,
+        "message_id": message_id(order_id, Lane.CONFIRMATION),
+        "kind": Lane.CONFIRMATION,
         "to": "leonie.koehler@example.com",
         "sent_to": "leonie.koehler@example.com",
         "order_hash": "0" * 64,

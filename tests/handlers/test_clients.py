@@ -41,9 +41,10 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waited
 
 
-def test_both_entries_make_their_clients_with_these_settings(entries: tuple[ModuleType, ModuleType]) -> None:
-    send_email, record_feedback = entries
-    for client in (send_email.sqs, send_email.ledger._client, record_feedback.ledger._client):
+def test_all_entries_make_their_clients_with_these_settings(entries: tuple[ModuleType, ...]) -> None:
+    send_email, _, probe = entries
+    ledgers = [entry.ledger._client for entry in entries]
+    for client in (send_email.sqs, probe.sns, *ledgers):
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 10)
         assert config.retries == {"total_max_attempts": 3, "mode": "standard"}
@@ -55,7 +56,7 @@ def test_a_service_that_never_answers_is_seen_failing_before_the_function_is_sto
     assert clients.TRIES * TRY_SECONDS + sum(LONGEST_WAITS) < FUNCTION_SECONDS
 
 
-def test_what_follows_a_turn_fits_into_the_time_kept_for_it(entries: tuple[ModuleType, ModuleType]) -> None:
+def test_what_follows_a_turn_fits_into_the_time_kept_for_it(entries: tuple[ModuleType, ...]) -> None:
     kept, lost_try = entries[0].SETTLE_SECONDS, TRY_SECONDS + LONGEST_WAITS[0]
     assert kept > ses.CONNECT_SECONDS + ses.READ_SECONDS, "a send that times out"
     assert kept > 1 + lost_try, "a send, and a record whose first try is lost"

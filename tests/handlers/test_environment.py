@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import handlers
-from handlers.environment import InvalidEnvironment, RecordFeedback, SendEmail
+from handlers.environment import InvalidEnvironment, Probe, RecordFeedback, SendEmail
 
 SOURCES = sorted(Path(handlers.__path__[0]).rglob("*.py"))
 
@@ -28,6 +28,7 @@ SEND_EMAIL = {
     "STACK": "dev",
     "LOG_LEVEL": "INFO",
 }
+PROBE = {"TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:orders", "PROBE_SECONDS": "60"}
 
 
 def told(**changes: str) -> str:
@@ -86,7 +87,18 @@ def test_variables_arrive_as_what_they_mean() -> None:
 def test_each_handler_declares_exactly_the_variables_it_reads() -> None:
     assert SendEmail.variables() == SEND_EMAIL.keys()
     assert RecordFeedback.variables() == {"LEDGER_TABLE", "STACK", "LOG_LEVEL"}
+    assert Probe.variables() == {"LEDGER_TABLE", "TOPIC_ARN", "PROBE_SECONDS", "STACK", "LOG_LEVEL"}
     assert RecordFeedback.read({name: SEND_EMAIL[name] for name in RecordFeedback.variables()}).stack == "dev"
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "1.5", "901", "9" * 30, "６０", "a minute"])
+def test_seconds_that_make_no_sense_are_named(value: str) -> None:
+    with pytest.raises(InvalidEnvironment, match=r"PROBE_SECONDS is .*, has to be a whole number of seconds, 1 to 900"):
+        Probe.read({**SEND_EMAIL, **PROBE, "PROBE_SECONDS": value})
+
+
+def test_seconds_arrive_as_a_number() -> None:
+    assert Probe.read({**SEND_EMAIL, **PROBE, "PROBE_SECONDS": "900"}).probe_seconds == 900
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -106,9 +118,9 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-import handlers.send_email, handlers.record_feedback
+import handlers.send_email, handlers.record_feedback, handlers.probe
 """
-    environment = {**SEND_EMAIL, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    environment = {**SEND_EMAIL, **PROBE, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
     result = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(handlers.__path__[0]).parent,

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback
-from handlers.mail.lifecycle import Milestone
+from handlers.mail.feedback import Feedback, MalformedFeedback, parse_feedback, points
+from handlers.mail.lifecycle import Milestone, fold
 from handlers.telemetry import contract
 from handlers.telemetry.contract import Metric
 from tests.handlers.events import EVENTS, NAMES, event
+from tests.handlers.rows import at, claimed_row
 
 SENT_AT = "2026-11-22T15:14:00.115Z"
 BOUNCED_AT = "2026-11-22T15:14:00.913Z"
@@ -194,3 +195,61 @@ def test_any_text_is_feedback_of_the_right_shape_or_nothing_or_refused(body: str
         evidence = feedback.evidence
         told = (feedback.message_id, feedback.order_tag, evidence.at, evidence.reason, evidence.ses_message_id)
         assert all(isinstance(text, str) for text in told)
+
+
+# ---- What is counted ----
+
+
+def counted(name: str, *known: Milestone, lag: float = 0) -> dict[Metric, float]:
+    """The points of the golden event, when these milestones were known before."""
+    feedback = parse_feedback(json.dumps(event(name)))
+    assert feedback
+    row = claimed_row(milestones={Milestone.SUBMITTING: at(0), **{each: at(1) for each in known}})
+    return points(fold(row, feedback.evidence), feedback, lag)
+
+
+DELIVERED, SOFT, REJECTED = Milestone.DELIVERED, Milestone.SOFT_BOUNCE, Milestone.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "miss"),
+    [
+        ("delivery", (), 0),
+        ("delivery", (Milestone.SENT, Milestone.DELAYED), 0),
+        ("bounce-mailbox-full", (Milestone.SENT,), 1),
+        ("reject", (Milestone.SENT,), 1),
+        ("rendering-failure", (), 1),
+        # Settled before, and so counted before.
+        ("bounce-auto-reply", (DELIVERED,), None),
+        ("delivery", (SOFT,), None),
+        ("bounce-mailbox-full", (REJECTED,), None),
+        ("reject", (SOFT,), None),
+        # The customer's address, or the customer.
+        ("bounce", (), None),
+        ("bounce-suppressed", (), None),
+        ("bounce-on-account-suppression-list", (), None),
+        ("complaint", (DELIVERED,), None),
+        ("complaint-on-account-suppression-list", (), None),
+        # Nothing is settled yet.
+        ("send", (), None),
+        ("delivery-delay", (), None),
+        # A mail server that accepts first and refuses later counts as both.
+        ("delivery", (Milestone.BOUNCE,), 0),
+    ],
+)
+def test_sent_mail_is_delivered_or_missed_once(name: str, known: tuple[Milestone, ...], miss: int | None) -> None:
+    assert counted(name, *known).get(contract.DELIVERY_MISSES) == miss
+
+
+@pytest.mark.parametrize(("lag", "miss"), [(0, 0), (60_000, 0), (60_001, 1)])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_event_is_recorded_in_time_or_not(name: str, lag: float, miss: int) -> None:
+    assert counted(name, lag=lag)[contract.FEEDBACK_MISSES] == miss
+
+
+def test_only_a_delivery_has_a_latency_and_it_begins_with_the_orders_publication() -> None:
+    feedback = parse_feedback(json.dumps(event("delivery")))
+    assert feedback
+    row = fold(claimed_row(published_at="2026-11-22T15:13:59.716Z"), feedback.evidence)
+    assert points(row, feedback, 0)[contract.DELIVERY_LATENCY] == 1000
+    assert not any(contract.DELIVERY_LATENCY in counted(name) for name in NAMES if name != "delivery")

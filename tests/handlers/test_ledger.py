@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from handlers.adapters.ledger import DynamoLedger
-from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Status, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id
 from handlers.mail.sending import AlreadyClaimed, Superseded
+from handlers.telemetry.contract import Lane
 from tests.handlers.rows import at, claimed_row, new_claim
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class TestIndexes:
                 IndexName="open",
                 KeyConditionExpression="#open = :kind",
                 ExpressionAttributeNames={"#open": "open"},
-                ExpressionAttributeValues={":kind": {"S": CONFIRMATION}},
+                ExpressionAttributeValues={":kind": {"S": Lane.CONFIRMATION}},
             )
             return [item["orderId"]["S"] for item in reply["Items"]]
 

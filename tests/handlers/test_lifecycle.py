@@ -20,9 +20,12 @@ from handlers.mail.lifecycle import (
     Status,
     fold,
     judge_claim,
+    lane_of,
     message_id,
+    milliseconds,
     timestamp,
 )
+from handlers.telemetry.contract import Lane
 from tests.handlers.rows import at, claimed_row
 
 RUNGS = list(LADDER)
@@ -199,6 +202,43 @@ def test_the_message_id_of_an_order_never_changes() -> None:
 def test_each_order_and_each_kind_has_its_own_message_id() -> None:
     ids = {message_id(order, kind) for order in ("A-1", "A-2") for kind in ("order-confirmation", "receipt")}
     assert len(ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("milestones", "taken"),
+    [
+        ({}, ""),
+        ({Milestone.UNKNOWN: at(1), Milestone.FAILED: at(2)}, ""),
+        ({Milestone.SENT: at(3)}, at(3)),
+        ({Milestone.UNKNOWN: at(1), Milestone.DELIVERED: at(5), Milestone.COMPLAINT: at(9)}, at(5)),
+        ({Milestone.FAILED: at(1), Milestone.SENT: at(3), Milestone.REJECTED: at(4)}, at(3)),
+    ],
+)
+def test_an_email_was_taken_when_the_first_proof_of_it_says(milestones: dict[Milestone, str], taken: str) -> None:
+    assert claimed_row(milestones={Milestone.SUBMITTING: at(0), **milestones}).taken_at == taken
+
+
+def test_a_lane_names_the_same_row_as_its_value() -> None:
+    assert message_id("A-1001", Lane.CONFIRMATION) == message_id("A-1001", "order-confirmation")
+
+
+@pytest.mark.parametrize(
+    ("name", "lane"),
+    [
+        ("order-confirmation", Lane.CONFIRMATION),
+        ("probe", Lane.PROBE),
+        ("", Lane.CONFIRMATION),
+        ("PROBE", Lane.CONFIRMATION),
+        ("newsletter", Lane.CONFIRMATION),
+    ],
+)
+def test_what_names_no_lane_that_we_know_is_a_confirmation(name: str, lane: Lane) -> None:
+    assert lane_of(name) is lane
+
+
+def test_a_span_is_in_milliseconds_and_never_negative() -> None:
+    assert milliseconds(at(0), at(1.5)) == 1500
+    assert milliseconds(at(1.5), at(0)) == 0
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from itertools import permutations
 from types import ModuleType
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from handlers.adapters.ledger import DynamoLedger
-from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Status, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id
+from handlers.telemetry.contract import Lane
 from tests.handlers.entries import PARENT, TRACE, printed, record, run
-from tests.handlers.events import event, told
+from tests.handlers.events import NAMES, event, told
 from tests.handlers.orders import envelope
 from tests.handlers.rows import new_claim
 
@@ -24,7 +26,7 @@ def claimed(ledger: DynamoLedger, order_id: str = "A-1001") -> Row:
 
 
 def row_of(ledger: DynamoLedger, order_id: str = "A-1001") -> Row:
-    row = ledger.get(order_id, message_id(order_id, CONFIRMATION))
+    row = ledger.get(order_id, message_id(order_id, Lane.CONFIRMATION))
     assert row
     return row
 
@@ -147,21 +149,64 @@ def test_a_delivery_is_counted_with_the_time_since_the_order_was_published(
     run(record_feedback, record(told("delivery"), trace=TRACE))
     (log,), (metric,) = printed(capsys.readouterr().out)
     assert (metric["Deliveries"], metric["DeliveryLatency"]) == (1, 1_000)
-    assert metric["FeedbackLag"] >= 0
-    assert (metric["order_id"], metric["message_id"]) == ("A-1001", message_id("A-1001", CONFIRMATION))
+    assert metric["feedback_lag_ms"] >= 0
+    assert "FeedbackLag" not in metric, "a metric of its own would be paid for"
+    assert (metric["order_id"], metric["message_id"]) == ("A-1001", message_id("A-1001", Lane.CONFIRMATION))
     assert {key: value for key, value in log.items() if key != "timestamp"} == {
         "level": "INFO",
         "message": "deliveredAt",
         "function": "record_feedback",
         "stack": "test",
         "order_id": "A-1001",
-        "message_id": message_id("A-1001", CONFIRMATION),
+        "message_id": message_id("A-1001", Lane.CONFIRMATION),
         "trace_id": ORDER_TRACE,
         "ses_message_id": event("delivery")["mail"]["messageId"],
         "reason": "",
+        "lane": "order-confirmation",
         "status": "DELIVERED",
         "news": True,
     }
+
+
+def test_an_event_is_counted_once_and_what_is_told_again_makes_no_record(
+    record_feedback: ModuleType, ledger: DynamoLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claimed(ledger)
+    run(record_feedback, *[record(told("delivery"))] * 3)
+    logs, metrics = printed(capsys.readouterr().out)
+    assert sorted(line["news"] for line in logs) == [False, False, True]
+    assert [(line["Deliveries"], line["DeliveryMisses"]) for line in metrics] == [(1, 0)]
+
+
+@pytest.mark.parametrize(("late", "miss"), [(0, 0), (59.999, 0), (60, 0), (60.001, 1), (86_400, 1), (-5, 0)])
+def test_an_event_that_is_recorded_after_a_minute_is_a_miss(
+    record_feedback: ModuleType,
+    ledger: DynamoLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    late: float,
+    miss: int,
+) -> None:
+    happened = datetime.fromisoformat(event("delivery")["delivery"]["timestamp"])
+    monkeypatch.setattr(record_feedback, "now", lambda: happened + timedelta(seconds=late))
+    claimed(ledger)
+    run(record_feedback, record(told("delivery")))
+    (metric,) = printed(capsys.readouterr().out)[1]
+    assert (metric["FeedbackMisses"], metric["feedback_lag_ms"]) == (miss, max(late * 1000, 0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_ses_says_of_a_probe_moves_its_row_and_is_not_counted(
+    record_feedback: ModuleType, ledger: DynamoLedger, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    probe = new_claim("P-1", kind=Lane.PROBE.value, message_id=message_id("P-1", Lane.PROBE))
+    row = ledger.claim(probe)
+    run(record_feedback, record(told(name, "P-1", Lane.PROBE)))
+    (log,), metrics = printed(capsys.readouterr().out)
+    assert (log["lane"], log["news"], metrics) == ("probe", True, [])
+    standing = ledger.get("P-1", row.message_id)
+    assert standing
+    assert standing.revision == 2
 
 
 def test_feedback_is_traced_with_the_ids_it_is_searched_by_and_leads_to_the_orders_trace(
@@ -173,8 +218,10 @@ def test_feedback_is_traced_with_the_ids_it_is_searched_by_and_leads_to_the_orde
     (feedback,) = [segment for segment in sent if segment["name"] == "feedback"]
     assert (feedback["type"], feedback["trace_id"], feedback["parent_id"]) == ("subsegment", TRACE, PARENT)
     assert feedback["annotations"] == {
+        "stack": "test",
+        "lane": "order-confirmation",
         "order_id": "A-1001",
-        "message_id": message_id("A-1001", CONFIRMATION),
+        "message_id": message_id("A-1001", Lane.CONFIRMATION),
         "order_trace_id": ORDER_TRACE,
     }
     assert [call["aws"]["operation"] for call in sent if call.get("parent_id") == feedback["id"]] == [

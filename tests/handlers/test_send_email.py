@@ -5,21 +5,25 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.policy import default
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from jinja2 import UndefinedError
 
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import Mailer
-from handlers.mail.lifecycle import CONFIRMATION, Row, Status, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id, timestamp
 from handlers.mail.sending import NewClaim
-from tests.handlers.entries import PARENT, TRACE, SesClient, printed, record, run
+from handlers.telemetry.contract import Lane
+from tests.handlers.entries import PARENT, SENT_TIMESTAMP, TRACE, SesClient, printed, record, run
 from tests.handlers.orders import body, envelope, first_item
+
+PUBLISHED = datetime.fromtimestamp(SENT_TIMESTAMP / 1000, UTC)
 
 
 def quarantined(entry: ModuleType) -> list[dict[str, Any]]:
@@ -35,7 +39,7 @@ def quarantined(entry: ModuleType) -> list[dict[str, Any]]:
 
 
 def row_of(ledger: DynamoLedger, order_id: str) -> Row:
-    row = ledger.get(order_id, message_id(order_id, CONFIRMATION))
+    row = ledger.get(order_id, message_id(order_id, Lane.CONFIRMATION))
     assert row
     return row
 
@@ -110,6 +114,7 @@ def test_a_malformed_order_lies_in_quarantine_as_it_came_with_what_is_wrong(
     assert aside["originalMessageId"] == message["messageId"]
     assert aside["receivedAt"] == "2026-11-22T15:06:01.123Z"
     assert aside["traceId"] == TRACE
+    assert aside["messageType"] == "order-confirmation", "it goes back into the lane that it came from"
 
 
 def test_an_order_that_reuses_an_id_lies_in_quarantine_and_the_first_one_stands(
@@ -166,6 +171,14 @@ def test_a_letter_that_cannot_be_written_comes_back_unsent_and_reaches_no_other_
     assert row_of(ledger, "A-2").status is Status.SENT
 
 
+def test_a_domain_that_is_no_longer_verified_costs_no_order(send_email: ModuleType, ledger: DynamoLedger) -> None:
+    order = record(body(customerEmail="unverified@example.com"))
+    assert run(send_email, order) == [order["messageId"]]
+    row = row_of(ledger, "A-1001")
+    assert (row.status, row.lease_until) == (Status.SUBMITTING, ""), "it is sent as soon as the records are back"
+    assert "Email address is not verified" in row.reason
+
+
 def test_a_letter_that_cannot_be_composed_comes_back_unsent(
     send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +220,7 @@ def test_a_quarantine_that_cannot_be_reached_keeps_the_order_on_the_queue_and_co
     wrong, conflicting = record("not JSON"), record(body(total="99"))
     assert run(send_email, wrong, conflicting) == [wrong["messageId"], conflicting["messageId"]]
     _, metrics = printed(capsys.readouterr().out)
-    assert [(line["OrdersReceived"], line["SendRetries"]) for line in metrics] == [(1, 1)] * 2
+    assert [line["SendRetries"] for line in metrics] == [1, 1]
     assert not any("OrdersQuarantined" in line or "OrderConflicts" in line for line in metrics)
 
 
@@ -230,6 +243,128 @@ def test_what_comes_back_does_so_after_its_backoff(send_email: ModuleType, monke
     finally:
         events.unregister("provide-client-params.sqs.ChangeMessageVisibility", note)
     assert asked == [{"QueueUrl": queue, "ReceiptHandle": receipt, "VisibilityTimeout": 8}]
+
+
+# ---- Misses, and lanes ----
+
+
+@pytest.mark.parametrize(
+    ("seconds", "address", "miss"),
+    [
+        (0, "jo", 0),
+        (30, "jo", 0),
+        (30.001, "jo", 1),
+        (600, "jo", 1),
+        (0, "refused", 1),
+        (0, "lost", 1),
+        (0, "throttled", None),
+    ],
+)
+def test_an_order_counts_as_a_hit_or_a_miss_of_its_promise_once_it_is_settled(
+    send_email: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    address: str,
+    miss: int | None,
+) -> None:
+    monkeypatch.setattr(send_email, "now", lambda: PUBLISHED + timedelta(seconds=seconds))
+    run(send_email, record(body(customerEmail=f"{address}@example.com")))
+    (metric,) = printed(capsys.readouterr().out)[1]
+    assert metric.get("SendMisses") == miss
+    assert metric.get("send_latency_ms") == (seconds * 1000 if address == "jo" else None)
+
+
+def test_an_email_whose_answer_is_lost_and_whose_delivery_is_told_first_counts_as_sent(
+    send_email: ModuleType,
+    ses: SesClient,
+    ledger: DynamoLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def delivered(_: str) -> None:
+        told = Evidence(milestone=Milestone.DELIVERED, at=timestamp(PUBLISHED + timedelta(seconds=2)))
+        ledger.learn(row_of(ledger, "A-1001"), told, told.at)
+
+    monkeypatch.setattr(send_email, "now", lambda: PUBLISHED + timedelta(seconds=12))
+    ses.before = delivered
+    assert run(send_email, record(body(customerEmail="lost@example.com"))) == []
+    (metric,) = printed(capsys.readouterr().out)[1]
+    assert (metric["EmailsSent"], metric["SendMisses"], metric["send_latency_ms"]) == (1, 0, 2000)
+
+
+def test_an_order_that_had_to_come_back_is_late_by_its_first_publication(
+    send_email: ModuleType, ses: SesClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def down(_: str) -> None:
+        raise EndpointConnectionError(endpoint_url="https://email.us-east-1.amazonaws.com")
+
+    monkeypatch.setattr(send_email, "now", lambda: PUBLISHED)
+    ses.before = down
+    run(send_email, record(body()))
+    ses.before = lambda _: None
+    redriven = record(body())
+    redriven["attributes"]["SentTimestamp"] = str(SENT_TIMESTAMP + 3_600_000)
+    monkeypatch.setattr(send_email, "now", lambda: PUBLISHED + timedelta(hours=1, seconds=1))
+    run(send_email, redriven)
+    metrics = printed(capsys.readouterr().out)[1]
+    assert [line.get("SendMisses") for line in metrics] == [None, 1]
+    assert metrics[1]["send_latency_ms"] == 3_601_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        lambda: record(body(), lane="order-confirmation"),
+        lambda: record(envelope(body(), "order-confirmation")),
+        lambda: record(body()),
+        lambda: record(body(), lane="newsletter"),
+        lambda: record(envelope(body(), "newsletter")),
+    ],
+)
+def test_what_names_no_other_lane_is_a_confirmation_and_counted(
+    send_email: ModuleType, ledger: DynamoLedger, capsys: pytest.CaptureFixture[str], message: Callable[[], Any]
+) -> None:
+    run(send_email, message())
+    assert [row.kind for row in ledger.all()] == ["order-confirmation"]
+    assert printed(capsys.readouterr().out)[1][0]["EmailsSent"] == 1
+
+
+@pytest.mark.parametrize("message", [record(body(), lane="probe"), record(envelope(body(), "probe"))])
+def test_a_probe_has_a_row_of_its_own_beside_an_order_of_the_same_id(
+    send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, message: Any
+) -> None:
+    run(send_email, record(body()), message)
+    rows = {row.kind: row for row in ledger.of_order("A-1001")}
+    assert {kind: row.message_id for kind, row in rows.items()} == {
+        lane.value: message_id("A-1001", lane) for lane in Lane
+    }
+    assert len(ses.accepted) == 2
+
+
+def test_nothing_that_becomes_of_a_probe_is_counted_and_all_of_it_is_logged(
+    send_email: ModuleType, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Unlucky(DynamoLedger):
+        def claim(self, claim: NewClaim) -> Row:
+            if claim.order_id == "P-unlucky":
+                raise ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
+            return super().claim(claim)
+
+    monkeypatch.setattr(send_email, "bring_back", lambda *_: None)
+    monkeypatch.setattr(send_email, "ledger", Unlucky(ledger._client, ledger._table))
+    texts = [body(orderId="P-1"), body(orderId="P-1"), body(orderId="P-1", total="99"), body(orderId="P-2", total="99")]
+    texts += [
+        body(orderId=f"P-{local}", customerEmail=f"{local}@example.com") for local in ("refused", "lost", "throttled")
+    ]
+    run(send_email, *[record(text, lane="probe") for text in (*texts, body(orderId="P-unlucky"), "not JSON")])
+    logs, metrics = printed(capsys.readouterr().out)
+    assert metrics == []
+    assert sorted(line["message"] for line in logs) == sorted(
+        ["sent", "duplicate", "conflict", "sent", "failed", "unknown", "retry", "order not settled", "quarantined"]
+    )
+    assert {line["lane"] for line in logs} == {"probe"}
+    assert {message["messageType"] for message in quarantined(send_email)} == {"probe"}
 
 
 # ---- Together, and once ----
@@ -280,7 +415,7 @@ def test_the_letter_goes_to_the_customer_with_our_tags(
         "Destination": {"ToAddresses": ["leonie.koehler@example.com"]},
         "ConfigurationSetName": "confirmations",
         "EmailTags": [
-            {"Name": "message_id", "Value": message_id("2026/7#1", CONFIRMATION)},
+            {"Name": "message_id", "Value": message_id("2026/7#1", Lane.CONFIRMATION)},
             {"Name": "order", "Value": "2026_2f7_231"},
             {"Name": "attempt", "Value": "1"},
         ],
@@ -310,7 +445,7 @@ def test_without_production_sending_nobody_but_the_simulator_is_written_to(
 
 def test_the_email_is_one_that_ses_takes(
     send_email: ModuleType,
-    entries: tuple[ModuleType, ModuleType],
+    entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -337,10 +472,11 @@ def test_each_order_is_one_log_line_with_the_ids_that_join_it_to_its_trace_and_i
         "function": "send_email",
         "stack": "test",
         "order_id": "A-1001",
-        "message_id": message_id("A-1001", CONFIRMATION),
+        "message_id": message_id("A-1001", Lane.CONFIRMATION),
         "trace_id": TRACE,
         "ses_message_id": "0100-1",
         "reason": "",
+        "lane": "order-confirmation",
         "attempt": 1,
         "sandbox": False,
     }
@@ -373,8 +509,10 @@ def test_each_order_is_traced_under_its_own_header_with_the_ids_it_is_searched_b
     first = orders["A-1"]
     assert (first["type"], first["parent_id"]) == ("subsegment", PARENT)
     assert first["annotations"] == {
+        "stack": "test",
+        "lane": "order-confirmation",
         "order_id": "A-1",
-        "message_id": message_id("A-1", CONFIRMATION),
+        "message_id": message_id("A-1", Lane.CONFIRMATION),
         "outcome": "sent",
     }
     calls = [segment for segment in sent if segment.get("parent_id") == first["id"]]
@@ -419,7 +557,8 @@ def test_no_address_no_name_and_no_body_is_ever_told(
     secret = {"customerName": "Secretia Hush", **first_item(name="Whispering mug")}
     texts = [body(orderId="A-1", **secret), body(orderId="A-1", **secret, total="99"), body(orderId="A-13", **secret)]
     texts += [
-        body(orderId=f"A-{at}", customerEmail=f"{at}@example.com", **secret) for at in ("refused", "lost", "throttled")
+        body(orderId=f"A-{at}", customerEmail=f"{at}@example.com", **secret)
+        for at in ("refused", "unverified", "lost", "throttled")
     ]
     texts += [body(**secret, customerEmail="hush@@example.com"), body(**secret)[:-1]]
     run(send_email, *[record(text, trace=TRACE) for text in texts])

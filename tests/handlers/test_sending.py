@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.adapters.ledger import DynamoLedger
-from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, Status, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id
 from handlers.mail.orders import MalformedOrder, Order
 from handlers.mail.sending import (
     Deferred,
@@ -28,13 +28,14 @@ from handlers.mail.sending import (
     backoff,
     sandbox_recipient,
 )
+from handlers.telemetry.contract import Lane
 from tests.handlers.orders import body, order
 from tests.handlers.rows import START, at
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MESSAGE_ID = message_id("A-1001", CONFIRMATION)
+MESSAGE_ID = message_id("A-1001", Lane.CONFIRMATION)
 BROKEN_TABLE = ClientError({"Error": {"Code": "InternalServerError"}}, "UpdateItem")
 
 
@@ -60,6 +61,7 @@ def deliver(
     room: bool = True,
     recipient: Callable[[str], str] = str,
     token: str = "",
+    lane: Lane = Lane.CONFIRMATION,
     **changes: Any,
 ) -> Result:
     """One delivery of the order by the queue, so many seconds after START."""
@@ -75,7 +77,7 @@ def deliver(
         retention=timedelta(days=400),
     )
     published = START - timedelta(seconds=1)
-    return sender.send_once(order(**changes), body(**changes), published_at=published, trace_id="1-abc")
+    return sender.send_once(order(**changes), body(**changes), lane=lane, published_at=published, trace_id="1-abc")
 
 
 # ---- No answer, or nobody left to hear it ----

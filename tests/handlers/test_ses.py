@@ -30,6 +30,11 @@ EMAIL = Email(
     tags={"message_id": "5b0a2c1e-7f5b-5f0e-9d1c-0c7a4e4f6a10", "order": "A-1001", "attempt": "1"},
 )
 
+# SES developer guide, "Amazon SES email sending errors".
+UNVERIFIED = (
+    "Email address is not verified. The following identities failed the check in region US-EAST-1: jo@example.com"
+)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
@@ -71,7 +76,7 @@ def mailer(server: Any, client: SESV2Client) -> Mailer:
         (wire.breaks_off, Unanswered, "no usable answer"),
         (wire.stays_silent, Unanswered, "Read timeout"),
         # Certainly not accepted, and never will be
-        (refuses(400, "MessageRejected", "Email address is not verified."), Refused, "Email address is not verified."),
+        (refuses(400, "MessageRejected"), Refused, "SES answered MessageRejected: told so"),
         (refuses(400, "BadRequestException"), Refused, "SES answered BadRequestException: told so"),
         # Certainly not accepted, for now
         (refuses(429, "TooManyRequestsException", "Maximum sending rate exceeded."), Deferred, "sending rate exceeded"),
@@ -79,6 +84,8 @@ def mailer(server: Any, client: SESV2Client) -> Mailer:
         (refuses(400, "SendingPausedException"), Deferred, "SendingPausedException"),
         (refuses(400, "AccountSuspendedException"), Deferred, "AccountSuspendedException"),
         (refuses(400, "MailFromDomainNotVerifiedException"), Deferred, "MailFromDomainNotVerifiedException"),
+        (refuses(400, "MessageRejected", UNVERIFIED), Deferred, UNVERIFIED),
+        (refuses(400, "MessageRejected", "Email address not verified"), Deferred, "Email address not verified"),
         (refuses(403, "AccessDeniedException"), Deferred, "AccessDeniedException"),
         (refuses(403, "ExpiredTokenException"), Deferred, "ExpiredTokenException"),
         (refuses(404, "NotFoundException", "Configuration set <x> does not exist."), Deferred, "does not exist"),

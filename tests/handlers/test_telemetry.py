@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from handlers.adapters.ledger import DynamoLedger
-from handlers.telemetry import contract
-from handlers.telemetry.contract import METRICS, NAMESPACE, STACK, Metric, Unit
+from handlers.telemetry import contract, metrics
+from handlers.telemetry.contract import METRICS, NAMESPACE, STACK, Dimension, Metric, Property, Unit
 from handlers.telemetry.metrics import emit
 from handlers.telemetry.metrics import record as metric_record
 from handlers.telemetry.privacy import without_addresses
@@ -25,7 +25,7 @@ def test_a_metric_that_is_not_declared_is_refused() -> None:
 
 def test_names_are_declared_once() -> None:
     names = [metric.name for metric in METRICS]
-    assert len(names) == len(set(names)) == 20
+    assert len(names) == len(set(names)) == 22
     assert all(metric.meaning.endswith(".") and metric.dimensions == (STACK,) for metric in METRICS)
 
 
@@ -47,8 +47,38 @@ def test_what_is_empty_is_left_out_of_a_record() -> None:
     }
 
 
+def test_a_number_is_kept_even_if_it_is_0_and_an_address_is_not() -> None:
+    line = metric_record("dev", {contract.EMAILS_SENT: 1}, 1, send_latency_ms=0.0, reason="jo@example.com")
+    assert (line["send_latency_ms"], line["reason"]) == (0.0, "(address)")
+
+
+def test_metrics_of_different_dimensions_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_queue = Metric("ByQueue", Unit.COUNT, "One a queue.", dimensions=(STACK, Dimension("Queue", most=3)))
+    monkeypatch.setattr(metrics, "METRICS", (*METRICS, by_queue))
+    values = {contract.EMAILS_SENT: 1, by_queue: 2, contract.BOUNCES: 3}
+    line: Any = metric_record("dev", values, 1, Queue="send")
+    assert [
+        (each["Dimensions"], [m["Name"] for m in each["Metrics"]]) for each in line["_aws"]["CloudWatchMetrics"]
+    ] == [
+        ([["Stack"]], ["EmailsSent", "Bounces"]),
+        ([["Stack", "Queue"]], ["ByQueue"]),
+    ]
+    assert (line["Stack"], line["Queue"], line["ByQueue"]) == ("dev", "send", 2)
+    with pytest.raises(KeyError, match="names no Queue"):
+        metric_record("dev", values, 1, order_id="A-1")
+
+
+def test_a_record_without_a_metric_is_refused() -> None:
+    with pytest.raises(ValueError, match="no metric"):
+        emit("test", {}, order_id="A-1")
+
+
 def test_everything_that_is_declared_is_emitted_and_nothing_else_and_all_of_it_is_valid_emf(
-    send_email: ModuleType, record_feedback: ModuleType, ledger: DynamoLedger, capsys: pytest.CaptureFixture[str]
+    send_email: ModuleType,
+    record_feedback: ModuleType,
+    probe: ModuleType,
+    ledger: DynamoLedger,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     texts = [body(orderId="S-1"), body(orderId="S-1"), body(orderId="S-1", total="99"), body(orderId="S-2", total="99")]
     texts += [
@@ -63,6 +93,7 @@ def test_everything_that_is_declared_is_emitted_and_nothing_else_and_all_of_it_i
         *[record(told(name, f"F-{name}"), trace=TRACE) for name in NAMES],
         record(told("send", "F-none")),
     )
+    probe.handler({}, None)
 
     _, lines = printed(capsys.readouterr().out)
     emitted = {(m["Name"], m["Unit"]) for line in lines for m in declared_in(line)}
@@ -85,15 +116,15 @@ def assert_valid(line: dict[str, Any]) -> None:
     assert isinstance(line["_aws"]["Timestamp"], int)
     assert line["_aws"]["Timestamp"] > 1_700_000_000_000, "milliseconds since 1970"
     assert directive["Namespace"] == NAMESPACE
-    assert directive["Dimensions"] == [[STACK]]
-    assert isinstance(line[STACK], str)
+    assert directive["Dimensions"] == [[STACK.name]]
+    assert isinstance(line[STACK.name], str)
     assert 1 <= len(directive["Metrics"]) <= 100
     for metric in directive["Metrics"]:
         value = line[metric["Name"]]
         assert isinstance(value, (int, float))
         assert value >= 0
-    ids = {"order_id", "message_id", "trace_id", "ses_message_id", "reason"}
-    assert line.keys() <= {"_aws", STACK, *ids} | {metric["Name"] for metric in directive["Metrics"]}
+    ids = {each.value for each in Property} | {"status", "latency_ms"}
+    assert line.keys() <= {"_aws", STACK.name, *ids} | {metric["Name"] for metric in directive["Metrics"]}
 
 
 @pytest.mark.parametrize(
