@@ -1,16 +1,23 @@
 """Mailroom: the program that `pulumi up` runs. Settings, components, outputs."""
 
+from decimal import Decimal
+
 import pulumi
 
+from components import objectives
 from components.consumer import TIMEOUT_SECONDS, HandlerRuntime
 from components.feedback import DeliveryFeedback
 from components.intake import OrderIntake
 from components.layer import DependencyLayer
 from components.ledger import DeliveryLedger
 from components.mailer import OrderMailer
+from components.monitoring import Monitoring, MonitoringArgs
 from components.packaging import handlers_archive, layer_archive
+from components.paging import Paging
+from components.prober import Prober
 from components.provider import aws_provider
-from components.sender import SendingDomain
+from components.sender import ReputationLimits, SendingDomain
+from components.tracing import OrderTracing
 from settings import load
 
 NAME = "mailroom"
@@ -18,7 +25,7 @@ NAME = "mailroom"
 settings = load()
 provider = aws_provider(settings.region, settings.tags, settings.emulator_endpoint)
 opts = pulumi.ResourceOptions(provider=provider)
-on_aws = not settings.emulator_endpoint  # the emulator has neither TLS nor X-Ray nor MAIL FROM domains
+on_aws = not settings.emulator_endpoint  # the emulator lacks TLS, X-Ray, MAIL FROM domains and saved queries
 
 layer = DependencyLayer(NAME, {"content": layer_archive()}, opts)
 runtime: HandlerRuntime = {
@@ -77,6 +84,77 @@ feedback = DeliveryFeedback(
     opts,
 )
 
+prober = Prober(
+    NAME,
+    {
+        "runtime": runtime,
+        "topic_arn": intake.topic_arn,
+        "ledger_table_name": ledger.table_name,
+        "ledger_table_arn": ledger.table_arn,
+        "every_minutes": settings.probe_minutes,
+        "require_tls": on_aws,
+    },
+    opts,
+)
+paging = Paging(
+    NAME,
+    {
+        "runtime": runtime,
+        "log_groups": [mailer.log_group_name, feedback.log_group_name, prober.log_group_name],
+        "page_emails": list(settings.page_emails),
+        "ticket_emails": list(settings.ticket_emails),
+        "page_webhooks": [pulumi.Output.secret(url) for url in settings.page_webhooks],
+        "ticket_webhooks": [pulumi.Output.secret(url) for url in settings.ticket_webhooks],
+        "chat": settings.chat,
+        "require_tls": on_aws,
+    },
+    opts,
+)
+if on_aws:
+    OrderTracing(
+        NAME,
+        {
+            "stack": settings.stack,
+            "topic_arn": intake.topic_arn,
+            "reservoir": settings.trace_reservoir,
+            "share": settings.trace_percent / 100,
+        },
+        opts,
+    )
+limits = ReputationLimits(
+    bounce_warning=settings.bounce_warning,
+    bounce_critical=settings.bounce_critical,
+    complaint_warning=settings.complaint_warning,
+    complaint_critical=settings.complaint_critical,
+)
+monitoring = Monitoring(
+    NAME,
+    MonitoringArgs(
+        stack=settings.stack,
+        region=settings.region,
+        watches=[
+            mailer.watch(),
+            feedback.watch(),
+            prober.watch(),
+            # What goes to the mailbox simulator costs nobody a reputation.
+            sender.watch(settings.stack, limits, guarded=settings.production_sending),
+            objectives.watch(settings.stack, alarmed=settings.objectives),
+            intake.watch(),
+            ledger.watch(),
+            paging.watch(),
+        ],
+        composites=objectives.composites() if settings.objectives else [],
+        alarms_topic_arn=paging.alarms_topic_arn,
+        page_topic_arn=paging.page_topic_arn,
+        runbook_url=settings.runbook_url,
+        emails=settings.emails_per_month,
+        probe_minutes=settings.probe_minutes,
+        budget=Decimal(settings.monitoring_budget),
+        queries=on_aws,
+    ),
+    opts,
+)
+
 outputs = {
     "region": settings.region,
     "stack": settings.stack,
@@ -105,6 +183,20 @@ outputs = {
     "bounceTopicArn": sender.bounce_topic_arn,
     "complaintTopicArn": sender.complaint_topic_arn,
     "dnsRecords": sender.dns_records,
+    "alarmsTopicArn": paging.alarms_topic_arn,
+    "pageTopicArn": paging.page_topic_arn,
+    "ticketTopicArn": paging.ticket_topic_arn,
+    "notifyQueueArn": paging.queue_arn,
+    "notifyQueueUrl": paging.queue_url,
+    "notifyDlqArn": paging.dlq_arn,
+    "notifyDlqUrl": paging.dlq_url,
+    "notifyFunctionName": paging.function_name,
+    "notifyLogGroup": paging.log_group_name,
+    "probeFunctionName": prober.function_name,
+    "probeFunctionArn": prober.function_arn,
+    "probeLogGroup": prober.log_group_name,
+    "dashboards": monitoring.dashboards,
+    "monitoringCost": monitoring.cost,
 }
 for key, value in outputs.items():
     pulumi.export(key, value)

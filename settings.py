@@ -7,14 +7,17 @@ Types, meanings and defaults of the keys are in Pulumi.yaml; the rules that a ty
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
+from pulumi.runtime.config import CONFIG, get_config, get_config_env
 
 from components.consumer import CONCURRENCY
 from components.function import LOG_LEVELS
+from components.paging import ChatChannels
 
 # The periods that PutRetentionPolicy takes.
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -27,6 +30,11 @@ _DOMAIN: Final = re.compile(_HOST)
 _ADDRESS: Final = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_HOST}")
 _ZONE: Final = re.compile(r"(?:Z[A-Z0-9]{1,31})?")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+# Slack and Teams: the shapes that the provider's resources take.
+# https://docs.aws.amazon.com/chatbot/latest/APIReference/API_CreateSlackChannelConfiguration.html
+_SLACK: Final = re.compile(r"(?:T[A-Z0-9]{2,}/C[A-Z0-9]{2,})?")
+_GUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_TEAMS: Final = re.compile(rf"(?:{_GUID}/{_GUID}/[^\s/]{{1,256}})?")
 _LOOPBACK: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
 _PLACEHOLDER: Final = re.compile(r"(.+\.)?example\.(com|net|org)")
 # What every AWS service takes as a tag's value. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
@@ -62,6 +70,23 @@ class Settings:
     send_rate: int
     mailer_concurrency: int
     log_retention_days: int
+    runbook_url: str
+    page_emails: tuple[str, ...]
+    page_webhooks: tuple[str, ...]
+    ticket_emails: tuple[str, ...]
+    ticket_webhooks: tuple[str, ...]
+    slack_channel: str
+    teams_channel: str
+    bounce_warning: Decimal
+    bounce_critical: Decimal
+    complaint_warning: Decimal
+    complaint_critical: Decimal
+    objectives: bool
+    probe_minutes: int
+    trace_reservoir: int
+    trace_percent: int
+    emails_per_month: int
+    monitoring_budget: int
     log_level: str
     ledger_retention_days: int
     protect_data: bool
@@ -79,14 +104,28 @@ class Settings:
             "cost-centre": self.cost_centre,
         }
 
+    @property
+    def chat(self) -> ChatChannels:
+        """The channels that are told of alarms, those that there are."""
+        channels: ChatChannels = {}
+        if self.slack_channel:
+            workspace, channel = self.slack_channel.split("/")
+            channels["slack"] = {"workspace_id": workspace, "channel_id": channel}
+        if self.teams_channel:
+            tenant, team, channel = self.teams_channel.split("/")
+            channels["teams"] = {"tenant_id": tenant, "team_id": team, "channel_id": channel}
+        return channels
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one key's text becomes a value: `parse` returns None for a text that is not allowed."""
+    """How one key's text becomes a value: `parse` returns None for a text that is not allowed; a `secret` one is not
+    shown."""
 
     parse: Callable[[str], Any]
     allowed: str
     remedy: str
+    secret: bool = False
 
 
 def _match(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
@@ -123,6 +162,35 @@ def _retention(text: str) -> int | None:
     return next((days for days in LOG_RETENTION_DAYS if str(days) == text), None)
 
 
+def _percent(text: str) -> Decimal | None:
+    number = Decimal(text) if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?", text) else None
+    return number if number is not None and 0 < number <= 100 else None
+
+
+def _list_of(rule: Callable[[str], Any]) -> Callable[[str], tuple[str, ...] | None]:
+    """Several values in one text, apart by spaces or commas; none is a list, too."""
+
+    def parse(text: str) -> tuple[str, ...] | None:
+        found = tuple(filter(None, re.split(r"[\s,]+", text)))
+        return found if all(rule(each) for each in found) and len(set(found)) == len(found) else None
+
+    return parse
+
+
+def _url(text: str, *, schemes: tuple[str, ...] = ("https",)) -> str | None:
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in schemes and bool(parts.hostname) and not parts.fragment and parts.port != 0
+    except ValueError:
+        return None
+    return text if sound and text.isascii() and text.isprintable() and " " not in text else None
+
+
+def _webhook(text: str) -> str | None:
+    """Plain HTTP only to this machine: a webhook's address is a secret. `_conflicts` keeps that to the emulator."""
+    return _url(text) or (_url(text, schemes=("http",)) if urlsplit(text).hostname == "127.0.0.1" else None)
+
+
 _YES_NO: Final = Rule(_truth, "true or false", "write true or false, in lower case")
 _MAILBOX: Final = Rule(
     _match(_ADDRESS),
@@ -131,6 +199,21 @@ _MAILBOX: Final = Rule(
 )
 _TAG_VALUE: Final = Rule(
     _match(_TAG), "1 to 256 letters, digits, spaces and . : / = + - @ _", "name the team or cost centre in those"
+)
+
+_RECIPIENTS: Final = Rule(
+    _list_of(_match(_ADDRESS)),
+    "plain ASCII addresses, apart by spaces or commas, each once, or empty",
+    "give the addresses alone, without display names",
+)
+_RECEIVERS: Final = Rule(
+    _list_of(_webhook),
+    "https:// addresses, apart by spaces or commas, each once, or empty",
+    "take the address from the receiving service, and set it with --secret",
+    secret=True,
+)
+_RATE: Final = Rule(
+    _percent, "a number above 0, at most 100, such as 0.05", "give it in percent of the emails sent, with a point"
 )
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -156,6 +239,41 @@ RULES: Final[Mapping[str, Rule]] = {
         _retention, "one of " + ", ".join(map(str, LOG_RETENTION_DAYS)), "take the next longer period"
     ),
     "logLevel": Rule(_one_of(*LOG_LEVELS), "one of " + ", ".join(LOG_LEVELS), "INFO suits most stacks"),
+    "runbookUrl": Rule(
+        _url, "an https:// address without a fragment", "give where docs/runbook.md can be read, without the # part"
+    ),
+    "pageEmails": _RECIPIENTS,
+    "pageWebhooks": _RECEIVERS,
+    "ticketEmails": _RECIPIENTS,
+    "ticketWebhooks": _RECEIVERS,
+    "slackChannel": Rule(
+        _match(_SLACK), "WORKSPACE/CHANNEL such as T0123ABCD/C0123ABCD, or empty", "take both from the channel's link"
+    ),
+    "teamsChannel": Rule(
+        _match(_TEAMS),
+        "TENANT/TEAM/CHANNEL, or empty",
+        "take the three from the channel's link; the first two are GUIDs",
+    ),
+    "bounceWarning": _RATE,
+    "bounceCritical": _RATE,
+    "complaintWarning": _RATE,
+    "complaintCritical": _RATE,
+    "objectives": _YES_NO,
+    # More often than every 5 minutes, probes alone would look like orders to the alarm on silence
+    # (components/mailer.py); at more than an hour, its two missed probes are no news any more.
+    "probeMinutes": Rule(
+        _whole(5, 60),
+        "a whole number from 5 to 60",
+        "probe less often to spend less, more often to know sooner",
+    ),
+    "traceReservoir": Rule(_whole(0, 1000), "a whole number from 0 to 1000", "1 is X-Ray's own default"),
+    "tracePercent": Rule(_whole(0, 100), "a whole number from 0 to 100", "5 is X-Ray's own default"),
+    "emailsPerMonth": Rule(
+        _whole(1, 999_999_999), "a whole number of at least 1", "count the orders of a month; it need not be exact"
+    ),
+    "monitoringBudget": Rule(
+        _whole(1, 100_000), "a whole number of at least 1", "see the list in the README for what watching costs"
+    ),
     # An order can wait 14 days in the queues, and 14 more once it has been redriven. A ledger that forgot sooner would
     # let that copy send a second letter.
     "ledgerRetentionDays": Rule(
@@ -180,8 +298,8 @@ _REGION_RULE: Final = Rule(
 def load() -> Settings:
     """The running stack's settings. Raises SettingsError that lists every fault."""
     project = pulumi.get_project()
-    config = pulumi.Config(project)
-    given = {key: value for key in RULES if (value := config.get(key)) is not None}
+    # Not by pulumi.Config, which warns of each secret that is read as text; __main__ makes them secret again.
+    given = {key: value for key in RULES if (value := get_config(f"{project}:{key}")) is not None}
     given |= {key: "" for key in _keys(project) if key not in RULES}
     return parse(given, region=pulumi.Config("aws").get("region"), project=project, stack=pulumi.get_stack())
 
@@ -214,10 +332,30 @@ def _conflicts(project: str, found: Mapping[str, Any]) -> Iterator[str]:
             f"  {project}:sendingDomain is the placeholder {domain!r} while {project}:productionSending is true:"
             f" allowed is a domain that you control. Remedy: set your own, or set {project}:productionSending to false."
         )
+    for kind in ("bounce", "complaint"):
+        warning, critical = found[f"{kind}_warning"], found[f"{kind}_critical"]
+        if warning and critical and warning >= critical:
+            yield (
+                f"  {project}:{kind}Warning is {warning}: allowed is less than {project}:{kind}Critical, which is"
+                f" {critical}. Remedy: a warning that comes with the page warns nobody; lower it."
+            )
+    if found["emulator_endpoint"] and (found["slack_channel"] or found["teams_channel"]):
+        yield (
+            f"  {project}:slackChannel or {project}:teamsChannel is set while {project}:emulatorEndpoint is, too:"
+            " allowed is one of them. Remedy: leave the channels empty; an emulator tells no chat."
+        )
+    plain = [
+        url for key in ("page_webhooks", "ticket_webhooks") for url in found[key] or () if not url.startswith("https:")
+    ]
+    if plain and found["emulator_endpoint"] == "":
+        yield (
+            f"  {project}:pageWebhooks or ticketWebhooks has an address that begins with http://: allowed on AWS is"
+            " https://. Remedy: Lambda cannot reach this machine, and the address is a secret; give the receiver's own."
+        )
 
 
 def _fault(key: str, text: str | None, rule: Rule) -> str:
-    state = "is not set" if text is None else f"is {text!r}"
+    state = "is not set" if text is None else "is not shown, as it is a secret" if rule.secret else f"is {text!r}"
     return f"  {key} {state}: allowed is {rule.allowed}. Remedy: {rule.remedy}."
 
 

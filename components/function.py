@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components.checks import between, one_of, refuse, short_enough
 from components.policy import Statement, faults, role_policy, trust
+from components.watch import FIVE_MINUTES, Alarm, Board, Comparison, Graph, Missing, Series, Severity, Watch
 
 RUNTIME: Final = "python3.13"
 ARCHITECTURE: Final = "arm64"  # a fifth cheaper than x86_64 for the same time
@@ -23,6 +24,9 @@ ASYNC_MAX_AGE_SECONDS: Final = 3600
 
 LOG_LEVEL: Final = "INFO"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARN", "ERROR")
+
+# Four fifths of the timeout leave a slow quarter of an hour to find out before invocations are killed half-way.
+SLOW: Final = 0.8
 
 
 class InstrumentedFunctionArgs(TypedDict):
@@ -157,6 +161,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
 
+        self._timeout = timeout
         self.alias_arn = alias.arn
         self.function_name = function.name
         self.log_group_name = log_group.name
@@ -166,6 +171,97 @@ class InstrumentedFunction(pulumi.ComponentResource):
                 "function_name": self.function_name,
                 "log_group_name": self.log_group_name,
             }
+        )
+
+    def watch(
+        self, component: str, *, errors: Severity = Severity.TICKET, errors_part_of: str = "", consequence: str
+    ) -> Watch:
+        """Errors, throttles and duration close to the timeout, with their graphs.
+
+        Args:
+            component: what alarms and graphs call the function.
+            errors: who is told of errors; `errors_part_of` names the composite that tells instead.
+            consequence: what it means for people when the function does not work, as half a sentence.
+        """
+
+        def series(metric: str, stat: str, label: str) -> Series:
+            return Series(
+                namespace="AWS/Lambda",
+                metric=metric,
+                dimensions={"FunctionName": self.function_name},
+                stat=stat,
+                label=label,
+            )
+
+        idle = "without invocations there is nothing to fail; that nothing arrives is watched elsewhere"
+        failing = Alarm(
+            component=component,
+            condition="errors",
+            severity=errors,
+            summary=f"The function {component} fails as a whole: {consequence}",
+            signal=series("Errors", "Sum", "errors"),
+            comparison=Comparison.AT_LEAST,
+            threshold=1,
+            because="any failed invocation, twice in a quarter of an hour; a single one is retried and heals."
+            " Messages that"
+            " fail one by one are not counted here",
+            period=FIVE_MINUTES,
+            points=(2, 3),
+            missing=Missing.NOT_BREACHING,
+            missing_because=idle,
+            part_of=errors_part_of,
+        )
+        throttled = Alarm(
+            component=component,
+            condition="throttles",
+            severity=Severity.TICKET,
+            summary=f"Lambda refuses to run {component} for want of concurrency: {consequence}, or later",
+            signal=series("Throttles", "Sum", "throttles"),
+            comparison=Comparison.AT_LEAST,
+            threshold=1,
+            because="throttled for a quarter of an hour on end; event sources keep to their own limit, so it is"
+            " the account's",
+            period=FIVE_MINUTES,
+            points=(3, 3),
+            missing=Missing.NOT_BREACHING,
+            missing_because=idle,
+        )
+        slow = Alarm(
+            component=component,
+            condition="slow",
+            severity=Severity.TICKET,
+            summary=f"{component} runs close to its timeout of {self._timeout} s; beyond it invocations are cut off",
+            signal=series("Duration", "Maximum", "longest"),
+            comparison=Comparison.ABOVE,
+            threshold=SLOW * self._timeout * 1000,
+            because=f"{SLOW:.0%} of the timeout, in ms; leaves time to look before invocations are cut off",
+            period=FIVE_MINUTES,
+            points=(2, 3),
+            missing=Missing.NOT_BREACHING,
+            missing_because=idle,
+        )
+        section = f"Function {component}"
+        return Watch(
+            log_groups=[self.log_group_name],
+            alarms=[failing, throttled, slow],
+            widgets=[
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title=f"How often {component} ran, failed, and was refused",
+                    signals=[series("Invocations", "Sum", "invocations"), failing.signal, throttled.signal],
+                    unit="invocations in 5 min",
+                    lines=[failing, throttled],
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title=f"How long {component} took at most, beside its limit",
+                    signals=[slow.signal],
+                    unit="ms",
+                    lines=[slow],
+                ),
+            ],
         )
 
 

@@ -1,18 +1,41 @@
 """Where orders come in: a topic, the queue that buffers them, and the places for those that cannot be handled."""
 
 import json
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from components.checks import refuse, short_enough
 from components.policy import Document, account_of, account_root, document, encrypted_transport_only
-from components.queues import MAX_RECEIVE_COUNT, SubscribedQueue, plain_queue
+from components.queues import SubscribedQueue, encrypted_only, not_empty, plain_queue, queue_series
+from components.watch import (
+    FIVE_MINUTES,
+    MINUTE,
+    PIPELINE_DOWN,
+    Alarm,
+    Board,
+    Comparison,
+    Graph,
+    Missing,
+    Series,
+    Severity,
+    Watch,
+)
+from handlers.telemetry.contract import LANE_ATTRIBUTE, Lane
 
 # The AWS-managed key is enough here: only identities of this account publish orders, and SNS may use it for them.
 SNS_MANAGED_KEY = "alias/aws/sns"
-MESSAGE_TYPES = ["order-confirmation"]
+MESSAGE_TYPES = [lane.value for lane in Lane]
+
+
+# An order that SES puts off comes back after the waits of handlers.mail.sending.backoff. Its last try is 2 + 4 + ... +
+# 256 + 3 x 300 s after its first, over 23 minutes: a pause or an outage of a quarter of an hour leaves nothing to
+# redrive. One try is to spare, as an execution that Lambda throttles uses one up as well.
+MAX_RECEIVE_COUNT: Final = 12
+
+# Twenty times what an order may take (30 s).
+OLDEST_ORDER: Final = 10 * MINUTE
 
 
 class OrderIntakeArgs(TypedDict):
@@ -25,7 +48,7 @@ class OrderIntakeArgs(TypedDict):
     """Id, ARN or alias of the KMS key that encrypts the topic. Default: the AWS-managed key of SNS."""
 
     max_receive_count: NotRequired[int]
-    """Tries before an order goes to the dead-letter queue. Default 5."""
+    """Tries before an order goes to the dead-letter queue. Default 12."""
 
     traced: NotRequired[bool]
     """Whether the topic adds its own segments to a publisher's X-Ray trace, which it hands on in any case. Default
@@ -37,7 +60,7 @@ class OrderIntakeArgs(TypedDict):
 
 class OrderIntake(pulumi.ComponentResource):
     """Topic `order-confirmations`; queue `send-email`, which takes from it the messages whose attribute `messageType`
-    is `order-confirmation`; its dead-letter queue; and a quarantine for orders that no retry would mend."""
+    is `order-confirmation` or `probe`; its dead-letter queue; and a quarantine for orders that no retry would mend."""
 
     topic_arn: pulumi.Output[str]
     """ARN of the topic that order systems publish to."""
@@ -101,7 +124,7 @@ class OrderIntake(pulumi.ComponentResource):
             f"{name}-send-email",
             {
                 "topic_arns": {"orders": topic.arn},
-                "filter_policy": json.dumps({"messageType": MESSAGE_TYPES}),
+                "filter_policy": json.dumps({LANE_ATTRIBUTE: MESSAGE_TYPES}),
                 "consumer_timeout_seconds": args["consumer_timeout_seconds"],
                 "max_receive_count": args.get("max_receive_count", MAX_RECEIVE_COUNT),
                 "require_tls": require_tls,
@@ -110,13 +133,10 @@ class OrderIntake(pulumi.ComponentResource):
         )
         quarantine = plain_queue(self, f"{name}-quarantine")
         if require_tls:
-            aws.sqs.QueuePolicy(
-                f"{name}-quarantine",
-                queue_url=quarantine.url,
-                policy=document([encrypted_transport_only("sqs:*", quarantine.arn)]),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+            encrypted_only(self, f"{name}-quarantine", quarantine)
 
+        self._send = send
+        self._topic_name = topic.name
         self.topic_arn = topic.arn
         self.send_queue_arn, self.send_queue_url = send.queue_arn, send.queue_url
         self.send_dlq_arn, self.send_dlq_url = send.dlq_arn, send.dlq_url
@@ -131,6 +151,70 @@ class OrderIntake(pulumi.ComponentResource):
                 "quarantine_queue_arn": self.quarantine_queue_arn,
                 "quarantine_queue_url": self.quarantine_queue_url,
             }
+        )
+
+    def watch(self) -> Watch:
+        """Orders that wait, were given up, were put aside, or were dropped at the door."""
+        dropped = Alarm(
+            component="intake",
+            condition="orders-dropped",
+            severity=Severity.PAGE,
+            summary="Messages without the attribute messageType reach the topic and are dropped: their customers"
+            " get no email",
+            signal=Series(
+                namespace="AWS/SNS",
+                metric="NumberOfNotificationsFilteredOut-NoMessageAttributes",
+                dimensions={"TopicName": self._topic_name},
+                stat="Sum",
+                label="dropped",
+            ),
+            comparison=Comparison.AT_LEAST,
+            threshold=1,
+            because="one message: SNS keeps nothing of what a filter policy drops, so it is lost until its sender"
+            " repeats it",
+            period=FIVE_MINUTES,
+            missing=Missing.NOT_BREACHING,
+            missing_because="SNS reports only when something was dropped",
+        )
+        quarantined = not_empty(
+            "quarantine", self.quarantine_queue_arn, "Malformed orders were put aside, with the reason"
+        )
+        section = "Topic of orders, and quarantine"
+        return Watch(
+            alarms=[dropped, quarantined],
+            widgets=[
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title="Messages that reached the topic of orders, and those dropped for want of messageType",
+                    signals=[
+                        Series(
+                            namespace="AWS/SNS",
+                            metric="NumberOfMessagesPublished",
+                            dimensions={"TopicName": self._topic_name},
+                            stat="Sum",
+                            label="published",
+                        ),
+                        dropped.signal,
+                    ],
+                    unit="messages in 5 min",
+                    lines=[dropped],
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title="Malformed orders in quarantine",
+                    signals=[
+                        queue_series(
+                            self.quarantine_queue_arn, "ApproximateNumberOfMessagesVisible", "Maximum", "in quarantine"
+                        )
+                    ],
+                    unit="orders",
+                    lines=[quarantined],
+                ),
+            ],
+        ) + self._send.watch(
+            "send-queue", holds="orders", oldest=OLDEST_ORDER, severity=Severity.PAGE, part_of=PIPELINE_DOWN
         )
 
 

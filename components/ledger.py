@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.checks import refuse, short_enough
+from components.watch import FIVE_MINUTES, Alarm, Board, Comparison, Expression, Graph, Missing, Series, Severity, Watch
 
 
 class DeliveryLedgerArgs(TypedDict):
@@ -63,6 +64,75 @@ class DeliveryLedger(pulumi.ComponentResource):
         self.table_name = table.name
         self.table_arn = table.arn
         self.register_outputs({"table_name": self.table_name, "table_arn": self.table_arn})
+
+    def watch(self) -> Watch:
+        """Requests that DynamoDB refused, for want of throughput or by its own fault."""
+
+        def series(metric: str, stat: str, label: str, **dimensions: str) -> Series:
+            return Series(
+                namespace="AWS/DynamoDB",
+                metric=metric,
+                dimensions={"TableName": self.table_name, **dimensions},
+                stat=stat,
+                label=label,
+            )
+
+        always_ignored = "CloudWatch ignores missing data of DynamoDB, whatever an alarm says; this says what it does"
+        throttled = Alarm(
+            component="ledger",
+            condition="throttles",
+            severity=Severity.TICKET,
+            summary="DynamoDB throttles the ledger: orders come back and are sent late",
+            signal=Expression(
+                formula="FILL(reads, 0) + FILL(writes, 0)",
+                series={
+                    "reads": series("ReadThrottleEvents", "Sum", "reads"),
+                    "writes": series("WriteThrottleEvents", "Sum", "writes"),
+                },
+                label="throttled requests",
+            ),
+            comparison=Comparison.AT_LEAST,
+            threshold=10,
+            because="ten in 5 min; on demand, a table takes double its last peak at once, and the SDK rides out"
+            " single ones",
+            period=FIVE_MINUTES,
+            missing=Missing.IGNORE,
+            missing_because=always_ignored,
+        )
+        failing = Alarm(
+            component="ledger",
+            condition="system-errors",
+            severity=Severity.TICKET,
+            summary="DynamoDB fails by its own fault: orders come back and are sent late",
+            signal=series("SystemErrors", "Sum", "system errors", Operation="UpdateItem"),
+            comparison=Comparison.AT_LEAST,
+            threshold=5,
+            because="five in 5 min of UpdateItem, the call on every email's way; the SDK asks three times before"
+            " one is felt",
+            period=FIVE_MINUTES,
+            missing=Missing.IGNORE,
+            missing_because=always_ignored,
+        )
+        return Watch(
+            alarms=[throttled, failing],
+            widgets=[
+                Graph(
+                    board=Board.RESOURCES,
+                    section="Table EmailDeliveries",
+                    title="Requests that DynamoDB refused: throttled, or failed by its own fault",
+                    signals=[throttled.signal, failing.signal],
+                    unit="requests in 5 min",
+                    lines=[throttled, failing],
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section="Table EmailDeliveries",
+                    title="How long a write to the ledger takes (99 % are faster)",
+                    signals=[series("SuccessfulRequestLatency", "p99", "p99", Operation="UpdateItem")],
+                    unit="ms",
+                ),
+            ],
+        )
 
 
 def _keys(partition: str, sort: str) -> list[aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgsDict]:

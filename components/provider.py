@@ -5,7 +5,22 @@ from collections.abc import Mapping
 import pulumi_aws as aws
 
 # Every service that the components use, and STS, which tells the provider its account.
-SERVICES = ("dynamodb", "iam", "kms", "lambda_", "logs", "route53", "sesv2", "sns", "sqs", "sts")
+SERVICES = (
+    "chatbot",
+    "cloudwatch",
+    "dynamodb",
+    "iam",
+    "kms",
+    "lambda_",
+    "logs",
+    "route53",
+    "scheduler",
+    "sesv2",
+    "sns",
+    "sqs",
+    "sts",
+    "xray",
+)
 
 
 def aws_provider(region: str, tags: Mapping[str, str], endpoint: str = "") -> aws.Provider:

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from components.checks import between, refuse, short_enough
 from components.policy import document, encrypted_transport_only, service_may
+from components.watch import FIVE_MINUTES, Alarm, Board, Comparison, Graph, Missing, Series, Severity, Watch
 
 # The longest that SQS keeps anything: an outage that outlasts a long weekend must not cost an order.
 RETENTION_SECONDS: Final = 14 * 24 * 3600
@@ -117,6 +118,86 @@ class SubscribedQueue(pulumi.ComponentResource):
             }
         )
 
+    def watch(self, component: str, *, holds: str, oldest: int, severity: Severity, part_of: str = "") -> Watch:
+        """How old the queue's oldest message is, and whether the dead-letter queue is empty, with their graphs.
+
+        Args:
+            component: what alarms and graphs call the queue.
+            holds: what its messages are, in the plural.
+            oldest: seconds that a message may wait.
+            severity, part_of: of the alarm on waiting; a dead letter is a ticket, as it is kept for 14 days.
+        """
+        waiting = Alarm(
+            component=component,
+            condition="waiting",
+            severity=severity,
+            summary=f"{holds.capitalize()} wait in {component} for over {oldest // 60} minutes: they are not being"
+            " handled",
+            signal=queue_series(self.queue_arn, "ApproximateAgeOfOldestMessage", "Maximum", "age of the oldest"),
+            comparison=Comparison.ABOVE,
+            threshold=oldest,
+            because=f"{oldest} s; in order they wait for seconds. SQS leaves out what was received three times or"
+            " more, so a"
+            " single bad message does not count",
+            period=FIVE_MINUTES,
+            missing=Missing.NOT_BREACHING,
+            missing_because="SQS stops reporting on a queue that has been empty for six hours",
+            part_of=part_of,
+        )
+        dead = not_empty(f"{component}-dlq", self.dlq_arn, f"{holds.capitalize()} were given up after every retry")
+        section = f"Queue {component}"
+        return Watch(
+            alarms=[waiting, dead],
+            widgets=[
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title=f"How long the oldest of the {holds} has waited in {component}",
+                    signals=[waiting.signal],
+                    unit="seconds",
+                    lines=[waiting],
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section=section,
+                    title=f"How many {holds} wait, are being handled, and were given up",
+                    signals=[
+                        queue_series(self.queue_arn, "ApproximateNumberOfMessagesVisible", "Maximum", "waiting"),
+                        queue_series(
+                            self.queue_arn, "ApproximateNumberOfMessagesNotVisible", "Maximum", "being handled"
+                        ),
+                        dead.signal,
+                    ],
+                    unit="messages",
+                    lines=[dead],
+                ),
+            ],
+        )
+
+
+def not_empty(component: str, queue_arn: pulumi.Input[str], summary: str) -> Alarm:
+    """The alarm on a queue where nothing should be. It looks at what is there, not at what was sent: SQS does not count
+    what it moves there itself as sent."""
+    return Alarm(
+        component=component,
+        condition="not-empty",
+        severity=Severity.TICKET,
+        summary=f"{summary}; they are kept for 14 days in {component}",
+        signal=queue_series(queue_arn, "ApproximateNumberOfMessagesVisible", "Maximum", "given up"),
+        comparison=Comparison.AT_LEAST,
+        threshold=1,
+        because="one message: each is somebody's, and nothing here goes away by itself",
+        period=FIVE_MINUTES,
+        missing=Missing.NOT_BREACHING,
+        missing_because="SQS stops reporting on a queue that has been empty for six hours",
+    )
+
+
+def queue_series(queue_arn: pulumi.Input[str], metric: str, stat: str, label: str) -> Series:
+    """A series of a queue, by its ARN: its metrics have its name, the ARN's last part."""
+    name = pulumi.Output.from_input(queue_arn).apply(lambda arn: arn.rsplit(":", 1)[-1])
+    return Series(namespace="AWS/SQS", metric=metric, dimensions={"QueueName": name}, stat=stat, label=label)
+
 
 def plain_queue(
     parent: pulumi.Resource,
@@ -133,6 +214,16 @@ def plain_queue(
         max_message_size=MAX_MESSAGE_BYTES,
         visibility_timeout_seconds=visibility_timeout_seconds,
         redrive_policy=redrive_policy,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def encrypted_only(parent: pulumi.Resource, name: str, queue: aws.sqs.Queue) -> aws.sqs.QueuePolicy:
+    """The policy of a queue that only the account's own identities use, and not over plain HTTP."""
+    return aws.sqs.QueuePolicy(
+        name,
+        queue_url=queue.url,
+        policy=document([encrypted_transport_only("sqs:*", queue.arn)]),
         opts=pulumi.ResourceOptions(parent=parent),
     )
 

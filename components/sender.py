@@ -1,5 +1,7 @@
 """The domain that letters are sent from, and the topics on which SES says what became of them."""
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NotRequired, TypedDict
 
 import pulumi
@@ -8,6 +10,22 @@ import pulumi_aws as aws
 from components.checks import between, one_of, refuse, short_enough
 from components.dns import DMARC_POLICIES, DnsRecord, create_records, records
 from components.policy import account_of, account_root, document, encrypted_transport_only
+from components.watch import (
+    DAY,
+    HOUR,
+    REPUTATION_AT_RISK,
+    Alarm,
+    Board,
+    Comparison,
+    Graph,
+    Missing,
+    Series,
+    Severity,
+    Watch,
+    own,
+    share,
+)
+from handlers.telemetry.contract import BOUNCES, COMPLAINTS, EMAILS_SENT
 
 # SES gives up after 14 hours by default. A confirmation that comes hours after the order has been missed by then, and
 # the bounce that giving up yields tells the ledger so on the same day.
@@ -21,6 +39,28 @@ EVENT_TOPICS: Final = {
     "bounce": ["BOUNCE"],
     "complaint": ["COMPLAINT"],
 }
+
+# AWS reviews an account at these (it pauses it at 10 % and 0.5 %), and counts hard bounces only.
+# https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce-and-complaint.html
+SES_BOUNCE_REVIEW: Final = 0.05
+SES_COMPLAINT_REVIEW: Final = 0.001
+
+# A rate is judged over the shortest time that gives it enough emails at 60,000 a month: 500 in six hours, 2,000 a day.
+BOUNCE_PERIOD: Final = 6 * HOUR
+COMPLAINT_PERIOD: Final = DAY
+# With 100 emails one bounce is 1 %, under every threshold; with 1,000 one complaint is 0.1 %, which is not above it.
+BOUNCE_VOLUME: Final = 100
+COMPLAINT_VOLUME: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReputationLimits:
+    """Rates, in percent of the emails sent, above which people are told."""
+
+    bounce_warning: Decimal = Decimal(2)
+    bounce_critical: Decimal = Decimal(5)
+    complaint_warning: Decimal = Decimal("0.05")
+    complaint_critical: Decimal = Decimal("0.1")
 
 
 class SendingDomainArgs(TypedDict):
@@ -153,6 +193,118 @@ class SendingDomain(pulumi.ComponentResource):
                 "complaint_topic_arn": self.complaint_topic_arn,
                 "dns_records": self.dns_records,
             }
+        )
+
+    def watch(self, stack: str, limits: ReputationLimits, *, guarded: bool = True) -> Watch:
+        """Bounces and complaints, as we count them and as SES does.
+
+        Args:
+            stack: whose metrics.
+            limits: the rates that people are told of.
+            guarded: whether there are alarms. A stack that writes to the mailbox simulator has no reputation to lose.
+        """
+        sent = own(EMAILS_SENT, stack)
+        bounces = share(own(BOUNCES, stack), sent, at_least=BOUNCE_VOLUME, label="bounced, % of sent")
+        complaints = share(own(COMPLAINTS, stack), sent, at_least=COMPLAINT_VOLUME, label="complained, % of sent")
+
+        def rate(condition: str, severity: Severity, threshold: Decimal) -> Alarm:
+            bounce = condition == "bounce-rate"
+            volume = BOUNCE_VOLUME if bounce else COMPLAINT_VOLUME
+            reviewed = "5 % (pauses at 10 %)" if bounce else "0.1 % (pauses at 0.5 %)"
+            return Alarm(
+                component="sender",
+                condition=condition,
+                severity=severity,
+                summary=f"{'Addresses that do not exist' if bounce else 'Spam complaints'} are above {threshold:g}"
+                " % of the"
+                " emails sent: AWS may pause the account",
+                signal=bounces if bounce else complaints,
+                comparison=Comparison.ABOVE,
+                threshold=float(threshold),
+                because=f"{threshold:g} %, a setting; AWS reviews an account at {reviewed}. Our own count: it knows one"
+                " stack's emails, and those of the last hours",
+                period=BOUNCE_PERIOD if bounce else COMPLAINT_PERIOD,
+                missing=Missing.NOT_BREACHING,
+                missing_because="without emails there is no rate",
+                at_least=f"{volume:,} emails in the period",
+                part_of=REPUTATION_AT_RISK if severity is Severity.PAGE else "",
+            )
+
+        def backstop(condition: str, metric: str, what: str, threshold: float) -> Alarm:
+            return Alarm(
+                component="ses",
+                condition=condition,
+                severity=Severity.PAGE,
+                summary=f"SES itself counts {what} of {threshold:.1%} or more: the whole account is close to being"
+                " paused",
+                signal=Series(namespace="AWS/SES", metric=metric, dimensions={}, stat="Average", label="as SES counts"),
+                comparison=Comparison.AT_LEAST,
+                threshold=threshold,
+                because=f"{threshold:g}, a fraction: where AWS puts an account under review. Counts all that the"
+                " account sends,"
+                " over a volume that AWS chooses, so it moves slowly and late",
+                period=HOUR,
+                missing=Missing.NOT_BREACHING,
+                missing_because="the metric does not exist before the first bounce or complaint",
+                part_of=REPUTATION_AT_RISK,
+            )
+
+        alarms = {
+            "bounce": [
+                rate("bounce-rate", Severity.TICKET, limits.bounce_warning),
+                rate("bounce-rate", Severity.PAGE, limits.bounce_critical),
+            ],
+            "complaint": [
+                rate("complaint-rate", Severity.TICKET, limits.complaint_warning),
+                rate("complaint-rate", Severity.PAGE, limits.complaint_critical),
+            ],
+        }
+        ses = [
+            backstop("bounce-rate", "Reputation.BounceRate", "a bounce rate", SES_BOUNCE_REVIEW),
+            backstop("complaint-rate", "Reputation.ComplaintRate", "a complaint rate", SES_COMPLAINT_REVIEW),
+        ]
+        section = "To whom do they not go out?"
+        return Watch(
+            metrics=[BOUNCES, COMPLAINTS],
+            alarms=[*alarms["bounce"], *alarms["complaint"], *ses] if guarded else [],
+            widgets=[
+                Graph(
+                    board=Board.OUTCOMES,
+                    section=section,
+                    title="Bounce rate: emails to addresses that do not exist, in % of those sent in 6 hours",
+                    signals=[bounces],
+                    unit="%",
+                    lines=alarms["bounce"] if guarded else [],
+                    period=BOUNCE_PERIOD,
+                ),
+                Graph(
+                    board=Board.OUTCOMES,
+                    section=section,
+                    title="Complaint rate: emails marked as spam, in % of those sent in a day",
+                    signals=[complaints],
+                    unit="%",
+                    lines=alarms["complaint"] if guarded else [],
+                    period=COMPLAINT_PERIOD,
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section="SES, the whole account",
+                    title="Bounce rate as AWS judges the account by it: review at 0.05, pause at 0.1",
+                    signals=[ses[0].signal],
+                    unit="fraction",
+                    lines=ses[:1] if guarded else [],
+                    period=HOUR,
+                ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section="SES, the whole account",
+                    title="Complaint rate as AWS judges the account by it: review at 0.001, pause at 0.005",
+                    signals=[ses[1].signal],
+                    unit="fraction",
+                    lines=ses[1:] if guarded else [],
+                    period=HOUR,
+                ),
+            ],
         )
 
 

@@ -4,60 +4,98 @@ from __future__ import annotations
 
 import difflib
 import json
-import zipfile
-from collections.abc import Iterator
-from functools import cache
-from typing import Any
+from decimal import Decimal
 
-import pulumi
 import pytest
 
-from components import packaging
+from handlers.telemetry.contract import AlarmCard
 from local.config import ROOT, stack_config
 from local.deployer.engine import run_program
 from settings import SettingsError
+from tests.components.dashboard_schema import faults
 from tests.components.recorder import Recorder
-
-PINNED = ROOT / "tests/pinned"
-STACKS = ("dev", "prod", "local")
+from tests.pin import FILES, PINNED
+from tests.programs import STACKS, program
 
 OUTPUTS = {
     "region", "stack", "endpoint", "productionSending", "orderTopicArn", "sendQueueArn", "sendQueueUrl", "sendDlqArn",
     "sendDlqUrl", "quarantineQueueArn", "quarantineQueueUrl", "feedbackQueueArn", "feedbackQueueUrl",
     "feedbackDlqArn", "feedbackDlqUrl", "ledgerTableName", "sendFunctionArn", "feedbackFunctionArn",
     "sendFunctionName", "feedbackFunctionName", "sendLogGroup", "feedbackLogGroup", "configurationSetName",
-    "deliveryTopicArn", "bounceTopicArn", "complaintTopicArn", "dnsRecords",
+    "deliveryTopicArn", "bounceTopicArn", "complaintTopicArn", "dnsRecords", "alarmsTopicArn", "pageTopicArn",
+    "ticketTopicArn", "notifyQueueArn", "notifyQueueUrl", "notifyDlqArn", "notifyDlqUrl", "notifyFunctionName",
+    "notifyLogGroup", "probeFunctionName", "probeFunctionArn", "probeLogGroup", "dashboards", "monitoringCost",
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A layer that pip did not have to fetch."""
-    layer = tmp_path_factory.mktemp("layer") / "layer.zip"
-    with zipfile.ZipFile(layer, "w") as archive:
-        archive.writestr("python/package.py", "")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packaging, "layer_archive", lambda: pulumi.FileArchive(str(layer)))
-        yield
-
-
-@cache
-def program(stack: str, **overrides: str) -> tuple[Recorder, dict[str, Any]]:
-    recorder = Recorder()
-    config = stack_config(stack, {f"mailroom:{key}": value for key, value in overrides.items()})
-    outputs = run_program(ROOT / "__main__.py", recorder, project="mailroom", stack=stack, config=config)
-    return recorder, outputs
+@pytest.mark.parametrize("name", FILES)
+def test_what_the_program_registers_is_what_is_pinned(name: str) -> None:
+    pinned, found = (ROOT / name).read_text(encoding="utf-8").splitlines(), FILES[name]().splitlines()
+    difference = [line for line in difflib.ndiff(pinned, found) if line[0] in "+-"]
+    assert not difference, (
+        f"the program differs from {name}. A renamed resource is deleted and made anew unless it has an"
+        " alias. If the change is meant: `python -m tests.pin`, and read what it changes:\n" + "\n".join(difference)
+    )
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_resources_of_a_stack_are_the_pinned_ones(stack: str) -> None:
-    pinned = (PINNED / f"{stack}.txt").read_text().splitlines()
-    found = program(stack)[0].pinned()
-    difference = [line for line in difflib.ndiff(pinned, found) if line[0] in "+-"]
-    assert not difference, (
-        f"stack {stack} registers other resources than tests/pinned/{stack}.txt lists. A renamed resource is deleted"
-        " and made anew unless it has an alias. If the change is meant, change the list:\n" + "\n".join(difference)
+def test_every_alarm_says_how_bad_it_is_why_it_is_there_what_silence_means_and_what_to_do(stack: str) -> None:
+    recorder = program(stack)[0]
+    for alarm in [*recorder.all("MetricAlarm"), *recorder.all("CompositeAlarm")]:
+        card = AlarmCard.parse(alarm.inputs["alarmDescription"])
+        assert card.severity in {"page", "ticket"}, alarm.name
+        assert alarm.name.endswith(f"-{card.severity}"), alarm.name
+        assert card.runbook.endswith(f"#{alarm.name.removeprefix('mailroom-')}"), alarm.name
+        assert card.summary, alarm.name
+        assert card.because, alarm.name
+        assert bool(card.missing) is (alarm in recorder.all("MetricAlarm")), alarm.name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_two_alarms_have_one_name_and_each_tells_or_is_spoken_for(stack: str) -> None:
+    recorder = program(stack)[0]
+    composites = recorder.all("CompositeAlarm")
+    alarms = recorder.all("MetricAlarm")
+    names = [alarm.inputs["name"] for alarm in alarms] + [alarm.inputs["alarmName"] for alarm in composites]
+    assert len(set(names)) == len(names)
+    rules = "".join(alarm.inputs["alarmRule"] for alarm in composites)
+    for alarm in alarms:
+        told = bool(alarm.inputs.get("alarmActions"))
+        assert told is not (f'"{alarm.inputs["name"]}"' in rules), alarm.name
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_dashboards_are_as_aws_documents_them(stack: str) -> None:
+    for dashboard in program(stack)[0].all("Dashboard"):
+        assert faults(dashboard.document("dashboardBody")) == []
+
+
+@pytest.mark.parametrize(("stack", "limit"), [("prod", 12), ("dev", 5)])
+def test_watching_a_stack_costs_what_it_may(stack: str, limit: int) -> None:
+    cost = program(stack)[1]["monitoringCost"]
+    assert 1 < Decimal(cost["total"]) < limit
+    lines = [Decimal(line["usd"]) for line in cost["lines"]]
+    assert abs(sum(lines) - Decimal(cost["total"])) <= Decimal("0.005") * len(lines), "the list adds up"
+    assert Decimal(cost["per_thousand_emails"]) > 0
+
+
+@pytest.mark.parametrize("stack", ["prod", "dev"])
+def test_the_readme_says_what_watching_costs(stack: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{stack}: {program(stack)[1]['monitoringCost']['total']} USD a month" in readme, (
+        "docs/monitoring-cost.md, too"
     )
+
+
+def test_the_count_of_alarms_in_the_cost_is_that_of_the_registered_ones() -> None:
+    recorder, outputs = program("prod")
+    metrics = sum(
+        sum("metric" in query for query in alarm.inputs.get("metricQueries", [])) or 1
+        for alarm in recorder.all("MetricAlarm")
+    )
+    cost = {line["what"]: Decimal(line["usd"]) for line in outputs["monitoringCost"]["lines"]}
+    assert cost["metrics in alarms"] == metrics * Decimal("0.10")
+    assert cost["composite alarms"] == len(recorder.all("CompositeAlarm")) * Decimal("0.50")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -123,9 +161,20 @@ def test_every_queue_hides_messages_longer_than_its_consumer_runs() -> None:
         assert queue.inputs["visibilityTimeoutSeconds"] >= 6 * function.inputs["timeout"]
 
 
-def test_dev_and_prod_differ_by_settings_only() -> None:
-    dev, prod = (PINNED / f"{stack}.txt" for stack in ("dev", "prod"))
-    assert dev.read_text() == prod.read_text()
+def test_prod_has_what_dev_has_and_the_alarms_that_only_customers_need() -> None:
+    dev, prod = (set((PINNED / f"{stack}.txt").read_text().splitlines()) for stack in ("dev", "prod"))
+    assert dev < prod
+    more = {line.split(" ", 1)[1] for line in prod - dev}
+    assert {name.split("-burn-")[0] for name in more if "-burn-" in name} == {
+        "mailroom-sent-in-time",
+        "mailroom-delivered",
+        "mailroom-feedback-in-time",
+    }
+    assert {name.removeprefix("mailroom-") for name in more if "-burn-" not in name} == {
+        *("sender-bounce-rate-page", "sender-bounce-rate-ticket", "ses-bounce-rate-page", "reputation-at-risk-page"),
+        *("sender-complaint-rate-page", "sender-complaint-rate-ticket", "ses-complaint-rate-page"),
+        *("objectives-page", "objectives-ticket"),
+    }
 
 
 def test_a_hosted_zone_adds_the_domains_records_and_nothing_else() -> None:

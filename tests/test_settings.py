@@ -88,6 +88,25 @@ def test_every_key_of_the_schema_has_a_type_a_description_and_a_default() -> Non
         ("emulatorEndpoint", "http://127.0.0.1:4566/path"),
         ("emulatorEndpoint", "http://127.0.0.1:65536"),
         ("emulatorEndpoint", "http://127.0.0.1.example.com:80"),
+        ("runbookUrl", "docs/runbook.md"),
+        ("runbookUrl", "https://example.com/runbook.md#top"),
+        ("pageEmails", "On Call <oncall@shop.com>"),
+        ("pageEmails", "oncall@shop.com oncall@shop.com"),
+        ("ticketEmails", "team@shop.com; other@shop.com"),
+        ("slackChannel", "C0123ABCD"),
+        ("slackChannel", "T0123ABCD/c0123abcd"),
+        ("teamsChannel", "tenant/team/channel"),
+        ("bounceWarning", "2 %"),
+        ("bounceCritical", "0"),
+        ("complaintWarning", "-0.05"),
+        ("complaintCritical", "101"),
+        ("objectives", "no"),
+        ("probeMinutes", "4"),
+        ("probeMinutes", "61"),
+        ("traceReservoir", "-1"),
+        ("tracePercent", "101"),
+        ("emailsPerMonth", "0"),
+        ("monitoringBudget", "11.50"),
     ],
 )
 def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: str, value: str) -> None:
@@ -107,10 +126,69 @@ def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: s
         ("emulatorEndpoint", "http://localhost:4566"),
         ("emulatorEndpoint", "http://[::1]:4566"),
         ("owner", "Bestellungen und Versand"),
+        ("pageEmails", ""),
+        ("pageEmails", "oncall@shop.com, second@shop.com\nthird@shop.com"),
+        ("pageWebhooks", "https://hooks.example.com/a?key=1 https://hooks.example.com/b"),
+        ("slackChannel", "T0123ABCD/C0123ABCD"),
+        (
+            "teamsChannel",
+            "/".join(["0a1b2c3d-0000-4000-8000-0123456789ab"] * 2 + ["19%3aabc%40thread.tacv2"]),
+        ),
+        ("complaintWarning", "0.0001"),
+        ("probeMinutes", "60"),
+        ("tracePercent", "0"),
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed_pass(key: str, value: str) -> None:
     parsed(**{key: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["hooks.example.com/T0/secret", "https://hooks.example.com/#secret", "http://hooks.example.com/secret"]
+)
+def test_a_webhooks_address_is_a_secret_even_when_it_is_wrong(value: str) -> None:
+    (fault,) = faults(pageWebhooks=value)
+    assert fault.startswith("  mailroom:pageWebhooks is not shown, as it is a secret: allowed is https://")
+    assert "secret" not in fault.replace("it is a secret", "").replace("--secret", "")
+
+
+def test_a_webhook_on_this_machine_is_for_the_emulator_only() -> None:
+    here = "http://127.0.0.1:8080/page"
+    assert parsed("local", pageWebhooks=here).page_webhooks == (here,)
+    (fault,) = faults("dev", ticketWebhooks=here)
+    assert "Lambda cannot reach this machine" in fault
+
+
+def test_an_emulator_tells_no_chat() -> None:
+    (fault,) = faults("local", slackChannel="T0123/C0456")
+    assert "leave the channels empty" in fault
+
+
+@pytest.mark.parametrize("kind", ["bounce", "complaint"])
+def test_a_warning_has_to_come_before_the_page(kind: str) -> None:
+    (fault,) = faults(**{f"{kind}Warning": "3", f"{kind}Critical": "3"})
+    assert fault.startswith(f"  mailroom:{kind}Warning is 3: allowed is less than mailroom:{kind}Critical, which is 3.")
+
+
+def test_chat_channels_are_taken_apart() -> None:
+    guid = "0a1b2c3d-0000-4000-8000-0123456789ab"
+    assert parsed().chat == {}
+    assert parsed(slackChannel="T0123/C0456", teamsChannel=f"{guid}/{guid}/19%3aabc").chat == {
+        "slack": {"workspace_id": "T0123", "channel_id": "C0456"},
+        "teams": {"tenant_id": guid, "team_id": guid, "channel_id": "19%3aabc"},
+    }
+
+
+def test_secrets_are_read_without_a_warning_that_they_are(capfd: pytest.CaptureFixture[str]) -> None:
+    set_all_config(
+        {**stack_config("dev"), "mailroom:pageWebhooks": "https://hooks.example.com/a"}, ["mailroom:pageWebhooks"]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulumi, "get_project", lambda: "mailroom")
+        patch.setattr(pulumi, "get_stack", lambda: "dev")
+        assert load().page_webhooks == ("https://hooks.example.com/a",)
+    assert "secret" not in "".join(capfd.readouterr())
+    set_all_config({}, [])
 
 
 def test_all_faults_are_reported_together() -> None:

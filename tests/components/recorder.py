@@ -139,6 +139,31 @@ def _computed(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]
             return {"arn": f"arn:aws:dynamodb:{base}:table/{name}", "name": name}
         case "aws:cloudwatch/logGroup:LogGroup":
             return {"arn": f"arn:aws:logs:{base}:log-group:{name}", "name": name}
+        case "aws:cloudwatch/metricAlarm:MetricAlarm":
+            physical = inputs.get("name", name)
+            return {"arn": f"arn:aws:cloudwatch:{base}:alarm:{physical}", "name": physical}
+        case "aws:cloudwatch/compositeAlarm:CompositeAlarm":
+            return {"arn": f"arn:aws:cloudwatch:{base}:alarm:{inputs['alarmName']}"}
+        case "aws:cloudwatch/dashboard:Dashboard":
+            return {"dashboardArn": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{inputs['dashboardName']}"}
+        case "aws:cloudwatch/queryDefinition:QueryDefinition":
+            return {"arn": f"arn:aws:logs:{base}:query-definition:{name}", "queryDefinitionId": f"{name}-id"}
+        case "aws:scheduler/schedule:Schedule":
+            group = inputs.get("groupName", "default")
+            physical = inputs.get("name", name)
+            return {
+                "arn": f"arn:aws:scheduler:{base}:schedule/{group}/{physical}",
+                "name": physical,
+                "groupName": group,
+            }
+        case "aws:xray/group:Group":
+            return {"arn": f"arn:aws:xray:{base}:group/{inputs['groupName']}/{'A' * 26}"}
+        case "aws:xray/samplingRule:SamplingRule":
+            return {"arn": f"arn:aws:xray:{base}:sampling-rule/{inputs['ruleName']}"}
+        case "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration":
+            return _chat_configuration("slack-channel", inputs) | {"slackChannelName": "mail", "slackTeamName": "shop"}
+        case "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration":
+            return _chat_configuration("microsoft-teams-channel", inputs)
         case "aws:iam/role:Role":
             return {"arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "name": name}
         case "aws:lambda/function:Function":
@@ -157,6 +182,11 @@ def _computed(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]
                 "dkimSigningAttributes": {"tokens": ["tokena", "tokenb", "tokenc"]},
             }
     return {}
+
+
+def _chat_configuration(kind: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    arn = f"arn:aws:chatbot::{ACCOUNT}:chat-configuration/{kind}/{inputs['configurationName']}"
+    return {"chatConfigurationArn": arn}
 
 
 def queue_url(name: str) -> str:

@@ -47,6 +47,7 @@ def test_an_emulator_gets_every_call_and_no_credentials_of_anybody() -> None:
     provider, _ = registered(EMULATOR)
     (endpoints,) = json.loads(provider.inputs["endpoints"])
     assert {"lambda", "sqs", "sns", "sesv2", "dynamodb", "kms", "iam", "logs", "sts"} <= set(endpoints)
+    assert {"cloudwatch", "scheduler", "xray", "chatbot"} <= set(endpoints), "without one, that service would be AWS's"
     assert set(endpoints.values()) == {EMULATOR}
     assert (plain(provider.inputs["accessKey"]), plain(provider.inputs["secretKey"])) == ("test", "test")
     assert provider.inputs["skipCredentialsValidation"] == "true"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.intake import OrderIntake, OrderIntakeArgs
+from handlers.mail.sending import backoff
 from tests.components.recorder import Recorder, queue_url, record
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:shop-order-confirmations"
@@ -27,10 +28,25 @@ def test_only_this_account_publishes_and_only_over_tls() -> None:
     assert statements["DenyPlainHttp"]["Resource"] == TOPIC
 
 
-def test_only_order_confirmations_reach_the_queue() -> None:
+def test_only_orders_of_customers_and_probes_reach_the_queue() -> None:
     subscription = built().one("TopicSubscription", "shop-send-email-orders")
     assert subscription.inputs["topic"] == TOPIC
-    assert subscription.document("filterPolicy") == {"messageType": ["order-confirmation"]}
+    assert subscription.document("filterPolicy") == {"messageType": ["order-confirmation", "probe"]}
+
+
+def tries(recorder: Recorder) -> int:
+    count: int = recorder.one("Queue", "shop-send-email").document("redrivePolicy")["maxReceiveCount"]
+    return count
+
+
+def test_an_order_that_ses_puts_off_is_still_tried_after_a_quarter_of_an_hour() -> None:
+    last_try = sum(map(backoff, range(1, tries(built()))))
+    assert last_try >= 15 * 60, "or a pause that short leaves orders for somebody to redrive"
+    assert last_try < 60 * 60, "and yet somebody hears of it within the hour"
+
+
+def test_the_number_of_tries_can_be_set() -> None:
+    assert tries(built(max_receive_count=7)) == 7
 
 
 def test_quarantine_holds_an_order_and_its_reason_and_takes_no_plain_http() -> None:
