@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.adapters.ses import from_tag_value
+from handlers.telemetry.contract import Lane
 from local.aws import LocalAws
 from local.orders import SUPPRESSED_ADDRESS
 from local.report import Evidence, Mailed, Program
@@ -58,7 +59,11 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
     _await_quiet(aws, stack, [outcome.line.body for outcome in published], deadline=began + timeout)
     took = time.monotonic() - began
-    mails = aws.twin.mailbox()
+    ledger = list(stack.ledger.all())
+    # The prober's orders are real, and nobody's.
+    probes = {row.message_id for row in ledger if row.kind == Lane.PROBE}
+    rows = [row for row in ledger if row.message_id not in probes]
+    mails = [mail for mail in aws.twin.mailbox() if mail.tags.get("message_id") not in probes]
     with held(stack.sqs, stack.outputs.quarantine_queue_url, most=2 * len(lines) + MOST) as messages:
         quarantined = list(messages)
     evidence = Evidence(
@@ -66,7 +71,7 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
         published=[(outcome.line.body, outcome.at) for outcome in published],
         quarantined=[message.body for message in quarantined],
         mails=[mailed(mail) for mail in mails],
-        rows=list(stack.ledger.all()),
+        rows=rows,
         traces=[segment["trace_id"] for segment in aws.segments()],
         seconds={"emulator": aws.seconds["emulator"], "deploy": aws.seconds["deploy"], "orders": took},
     )

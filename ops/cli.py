@@ -17,7 +17,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
-from handlers.mail.lifecycle import CONFIRMATION, message_id, timestamp
+from handlers.mail.lifecycle import message_id, timestamp
+from handlers.telemetry.contract import Lane
 from ops import quarantine_cli, show
 from ops.errors import EXIT_CODES, Exit, OpsError, explain
 from ops.follow import AWAITED, QUARANTINED, follow
@@ -147,23 +148,26 @@ def resolve(
     order_id: OrderId,
     reason: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
     sent: Annotated[bool, typer.Option("--sent", help="The email went out.")] = False,
+    delivered: Annotated[bool, typer.Option("--delivered", help="It arrived.")] = False,
     failed: Annotated[bool, typer.Option("--failed", help="It did not, and will not.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="Send it (again): it may then arrive twice.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Settle an UNKNOWN email by your word.
+    """Settle an email by your word.
 
-    SES was asked to send it, and its answer never came. Look first: has the customer got it, do SES's own events show
-    it? Who settled it, and why, is kept in the ledger. Evidence that arrives meanwhile wins.
+    UNKNOWN: SES was asked to send it, and its answer never came; say --sent, --failed or --resend. SENT or DELAYED for
+    over 4 hours: SES took it and no longer tries, and its last event is lost; say --delivered or --failed. Look first:
+    has the customer got it, do SES's own events show it? Who settled it, and why, is kept in the ledger. Evidence that
+    arrives meanwhile wins.
     """
-    flags = {Verdict.SENT: sent, Verdict.FAILED: failed, Verdict.RESEND: resend}
+    flags = {Verdict.SENT: sent, Verdict.DELIVERED: delivered, Verdict.FAILED: failed, Verdict.RESEND: resend}
     chosen = [verdict for verdict, given in flags.items() if given]
     if len(chosen) != 1:
-        raise typer.BadParameter("give exactly one of --sent, --failed and --resend")
+        raise typer.BadParameter("give exactly one of --sent, --delivered, --failed and --resend")
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
     stack: Stack = ctx.obj()
-    row = stack.ledger.get(order_id, message_id(order_id, CONFIRMATION))
+    row = stack.ledger.get(order_id, message_id(order_id, Lane.CONFIRMATION))
     if row is None:
         raise OpsError(
             f"The ledger of stack {stack.outputs.stack} knows no order {order_id}.", "Mind upper and lower case."
@@ -179,17 +183,19 @@ def resolve(
 
 
 class Side(StrEnum):
-    """Which of the two dead-letter queues."""
+    """Which of the dead-letter queues."""
 
     SEND = "send"
     FEEDBACK = "feedback"
+    NOTIFY = "notify"
 
 
 @app.command()
 def redrive(
     ctx: typer.Context,
     side: Annotated[
-        Side, typer.Argument(help="Orders that were not sent, or SES events that were not recorded.")
+        Side,
+        typer.Argument(help="Orders not sent, SES events not recorded, or notifications of alarms not delivered."),
     ] = Side.SEND,
     rate: Annotated[int | None, typer.Option(min=1, max=500, help="Messages a second, at most.")] = None,
     as_json: Json = False,
@@ -197,13 +203,14 @@ def redrive(
     """Give what a queue gave up on another try.
 
     Moves every message of a dead-letter queue back to where it came from. Find out first why it was given up on:
-    `status` has the reason of each order.
+    `status` has the reason of each order, docs/runbook.md where to find the others.
     """
     stack: Stack = ctx.obj()
     at = stack.outputs
     path = {
         Side.SEND: MovePath(at.send_dlq_arn, at.send_dlq_url, at.send_queue_url),
         Side.FEEDBACK: MovePath(at.feedback_dlq_arn, at.feedback_dlq_url, at.feedback_queue_url),
+        Side.NOTIFY: MovePath(at.notify_dlq_arn, at.notify_dlq_url, at.notify_queue_url),
     }[side]
     with show.progress("moving") as progress:
         moved = move_back(stack.sqs, path, rate=rate, on_progress=progress)

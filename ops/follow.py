@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 
-from handlers.mail.lifecycle import CONFIRMATION, OPEN, message_id
+from handlers.mail.lifecycle import OPEN, message_id
+from handlers.telemetry.contract import Lane
 from ops.publish import order_id_of
 from ops.quarantine import MOST, held
 from ops.stack import Stack
@@ -92,7 +93,7 @@ def _statuses(stack: Stack, orders: Sequence[str]) -> dict[str, str]:
     if not orders:
         return {}
     table = stack.outputs.ledger_table_name
-    keys = [{"orderId": {"S": order}, "messageId": {"S": message_id(order, CONFIRMATION)}} for order in orders]
+    keys = [{"orderId": {"S": order}, "messageId": {"S": message_id(order, Lane.CONFIRMATION)}} for order in orders]
     reply = stack.dynamodb.batch_get_item(
         RequestItems={
             table: {

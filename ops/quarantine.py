@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from handlers.mail.lifecycle import lane_of
+from handlers.telemetry.contract import LANE_ATTRIBUTE, Lane
 from ops.errors import OpsError
 from ops.publish import Line, Outcome, Published, publish
 from ops.stack import Stack
@@ -35,7 +37,7 @@ BATCH = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIRefere
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A refused message. `code` names the rule it broke, `reason` says it to a person."""
+    """A refused message. `code` names the rule it broke, `reason` says it to a person, `lane` is where it goes back."""
 
     message_id: str
     receipt: str
@@ -45,6 +47,7 @@ class Quarantined:
     order_id: str
     trace_id: str
     since: datetime
+    lane: Lane = Lane.CONFIRMATION
 
 
 @contextmanager
@@ -105,7 +108,7 @@ def resubmit(stack: Stack, messages: Sequence[Quarantined], body: str | None = N
     `body` stands in for the message's own. Published first and deleted second: a failure between the two
     leaves a copy, which the ledger answers with one email, and never a gap.
     """
-    lines = [Line(number, body or message.body) for number, message in enumerate(messages)]
+    lines = [Line(number, body or message.body, message.lane) for number, message in enumerate(messages)]
     outcomes = publish(stack.sns, stack.outputs.order_topic_arn, lines)
     taken = [messages[outcome.number] for outcome in outcomes if isinstance(outcome, Published)]
     delete(stack.sqs, stack.outputs.quarantine_queue_url, taken)
@@ -142,6 +145,7 @@ def _quarantined(message: MessageTypeDef) -> Quarantined:
         order_id=attributes.get("orderId", ""),
         trace_id=attributes.get("traceId", ""),
         since=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+        lane=lane_of(attributes.get(LANE_ATTRIBUTE, "")),
     )
 
 

@@ -1,23 +1,25 @@
 """Settling an email that nobody knows the outcome of, by the word of a person.
 
-An UNKNOWN email was handed to SES and the answer never came. SES's own events usually settle it; where they
-do not, somebody looks (the recipient, SES's logs) and says what happened. Each such word is kept in the row,
-with who gave it and why. It is written on the row's revision, so evidence that arrives meanwhile wins over
-it.
+An UNKNOWN email was handed to SES and the answer never came. One that is SENT or DELAYED was taken by SES, and should
+SES's last event be lost, it stays so after SES has long stopped trying. SES's own events usually settle both; where
+they do not, somebody looks (the recipient, SES's logs) and says what happened. Each such word is kept in the row, with
+who gave it and why. It is written on the row's revision, so evidence that arrives meanwhile wins over it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, fold
+from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, fold, lane_of, timestamp
 from handlers.mail.sending import Superseded
 from ops.errors import OpsError
 from ops.publish import Line, Published, publish
 from ops.stack import Stack
+from ops.text import clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,14 +29,34 @@ ATTRIBUTE = "resolutions"
 """Ledger attribute of operators' words, oldest first. It is no part of the lifecycle: handlers leave it
 alone."""
 
+SES_TRIES = timedelta(hours=4)
+"""How long SES tries to deliver an email, as the stack's configuration set tells it to (`MAX_DELIVERY_SECONDS` in
+components/sender.py). Before that its own word may still come."""
+
 
 class Verdict(StrEnum):
     """What an operator decides. `resend` risks a second email to the customer, which is why nobody does it
     for them."""
 
     SENT = "sent"
+    DELIVERED = "delivered"
     FAILED = "failed"
     RESEND = "resend"
+
+
+_OVERDUE = (Verdict.DELIVERED, Verdict.FAILED)
+CHOICES: Mapping[Status, tuple[Verdict, ...]] = {
+    Status.UNKNOWN: (Verdict.SENT, Verdict.FAILED, Verdict.RESEND),
+    Status.SENT: _OVERDUE,
+    Status.DELAYED: _OVERDUE,
+}
+"""What can be said of an email, by its status. Once SES is known to have taken it, sending it again is no choice."""
+
+_MILESTONES: Mapping[Verdict, Milestone] = {
+    Verdict.SENT: Milestone.SENT,
+    Verdict.DELIVERED: Milestone.DELIVERED,
+    Verdict.FAILED: Milestone.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +80,59 @@ def decide(row: Row, resolution: Resolution) -> Row:
         submitted = row.milestones.get(Milestone.SUBMITTING, resolution.at)
         reason = f"released for another attempt by {resolution.by}"
         return replace(row, milestones={Milestone.SUBMITTING: submitted}, lease_until="", reason=reason)
-    milestone = Milestone.SENT if resolution.verdict is Verdict.SENT else Milestone.FAILED
     reason = f"by the word of {resolution.by}: {resolution.reason}"
-    return fold(row, Evidence(milestone=milestone, at=resolution.at, reason=reason))
+    return fold(row, Evidence(milestone=_MILESTONES[resolution.verdict], at=resolution.at, reason=reason))
+
+
+def refusal(row: Row, resolution: Resolution) -> OpsError | None:
+    """Why this word cannot be given on this row; None where it can.
+
+    An email that SES has taken can be settled when SES no longer tries, counted from its last attempt.
+    """
+    verdict, choices = resolution.verdict, CHOICES.get(row.status, ())
+    history = f"`status {row.order_id}` shows what happened."
+    if verdict is Verdict.RESEND and _is_released(row):
+        return None
+    if not choices:
+        return OpsError(
+            f"Order {row.order_id} is {row.status}; only an email that is UNKNOWN, or has been SENT or DELAYED for over"
+            f" {SES_TRIES // timedelta(hours=1)} hours, is resolved by hand.",
+            history,
+        )
+    if verdict not in choices:
+        flags = [f"--{choice}" for choice in choices]
+        return OpsError(
+            f"Order {row.order_id} is {row.status}: say {', '.join(flags[:-1])} or {flags[-1]}, not --{verdict}.",
+            history,
+        )
+    if verdict is Verdict.RESEND and not row.order:
+        return OpsError(
+            f"The row of order {row.order_id} does not hold the order, so it cannot be sent again from here.",
+            "Mark it --failed, and have the order system publish it under a new id.",
+        )
+    if choices is _OVERDUE:
+        until = datetime.fromisoformat(row.milestones[Milestone.SUBMITTING]) + SES_TRIES
+        if datetime.fromisoformat(resolution.at) <= until:
+            return OpsError(
+                f"Order {row.order_id} is {row.status}, and SES may try until {clock(timestamp(until))} UTC.",
+                "Wait for what SES says until then.",
+            )
+    return None
 
 
 def resolve(stack: Stack, row: Row, resolution: Resolution, *, now: Callable[[], str]) -> Row:
     """Write `resolution` and what follows from it; the row as it then stands.
 
     Raises:
-        OpsError: the email is not UNKNOWN (any more), or a resend has nothing to send or was not published.
+        OpsError: the word cannot be given on this row (any more), or a resend was not published.
     """
-    resend = resolution.verdict is Verdict.RESEND
-    if not _is_unsettled(row, resend):
-        raise OpsError(
-            f"Order {row.order_id} is {row.status}; only an UNKNOWN email is resolved by hand.",
-            f"`status {row.order_id}` shows what happened.",
-        )
-    if resend and not row.order:
-        raise OpsError(
-            f"The row of order {row.order_id} does not hold the order, so it cannot be sent again from here.",
-            "Mark it --failed, and have the order system publish it under a new id.",
-        )
+    if refused := refusal(row, resolution):
+        raise refused
     record(stack.dynamodb, stack.outputs.ledger_table_name, row, resolution)
-    while row.status is Status.UNKNOWN:
-        try:
-            row = stack.ledger.change(row, decide(row, resolution), now())
-            break
-        except Superseded as late:
-            if late.row is None:
-                raise OpsError(f"The row of order {row.order_id} has expired meanwhile.") from late
-            row = late.row
-            if row.status is not Status.UNKNOWN:
-                raise OpsError(
-                    f"Evidence came first: order {row.order_id} is {row.status} by now, and stays so.",
-                    f"`status {row.order_id}` shows what happened.",
-                ) from late
-    if resend:
-        [outcome] = publish(stack.sns, stack.outputs.order_topic_arn, [Line(1, row.order)])
+    if not _is_released(row):
+        row = _settle(stack, row, resolution, now)
+    if resolution.verdict is Verdict.RESEND:
+        [outcome] = publish(stack.sns, stack.outputs.order_topic_arn, [Line(1, row.order, lane_of(row.kind))])
         if not isinstance(outcome, Published):
             raise OpsError(
                 f"Order {row.order_id} is released, but it was not published: {outcome.reason}.",
@@ -104,10 +141,26 @@ def resolve(stack: Stack, row: Row, resolution: Resolution, *, now: Callable[[],
     return row
 
 
-def _is_unsettled(row: Row, resend: bool) -> bool:
-    """UNKNOWN, or let go by an earlier resend whose publishing failed."""
-    released = row.status is Status.SUBMITTING and not row.lease_until and bool(row.order)
-    return row.status is Status.UNKNOWN or (resend and released)
+def _settle(stack: Stack, row: Row, resolution: Resolution, now: Callable[[], str]) -> Row:
+    """Write what follows from the word, for as long as it can be said of the row as it stands."""
+    choices = CHOICES[row.status]
+    while True:
+        try:
+            return stack.ledger.change(row, decide(row, resolution), now())
+        except Superseded as late:
+            if late.row is None:
+                raise OpsError(f"The row of order {row.order_id} has expired meanwhile.") from late
+            row = late.row
+            if CHOICES.get(row.status) != choices:
+                raise OpsError(
+                    f"Evidence came first: order {row.order_id} is {row.status} by now, and stays so.",
+                    f"`status {row.order_id}` shows what happened.",
+                ) from late
+
+
+def _is_released(row: Row) -> bool:
+    """Let go by an earlier resend whose publishing failed."""
+    return row.status is Status.SUBMITTING and not row.lease_until and bool(row.order)
 
 
 def record(client: DynamoDBClient, table: str, row: Row, resolution: Resolution) -> None:

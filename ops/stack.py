@@ -61,6 +61,10 @@ class Outputs:
     feedback_queue_url: str
     feedback_dlq_arn: str
     feedback_dlq_url: str
+    notify_queue_arn: str
+    notify_queue_url: str
+    notify_dlq_arn: str
+    notify_dlq_url: str
     ledger_table_name: str
 
     @classmethod

@@ -29,6 +29,7 @@ WORDS: Mapping[Milestone, str] = {
 }
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.SENT: "marked as sent",
+    Verdict.DELIVERED: "marked as delivered",
     Verdict.FAILED: "marked as failed",
     Verdict.RESEND: "released for another attempt",
 }

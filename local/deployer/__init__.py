@@ -17,13 +17,13 @@ from local.config import ROOT, Value, project_name, stack_config
 from local.deployer.catalogue import CREATE, IGNORED, NOT_EMULATED
 from local.deployer.engine import run_program
 from local.deployer.guards import Guards
-from local.deployer.model import Account, Declared, DeploymentError, Json, whole
+from local.deployer.model import Account, Declared, DeploymentError, Json, plain, whole
 
 __all__ = ["Deployment", "DeploymentError", "NotEmulated", "Resource", "Transform", "deploy"]
 
 OUTPUTS: Final = ROOT / "build" / "local" / "outputs.json"
 PROVIDER: Final = "pulumi:providers:aws"
-ENDPOINT_KEYS: Final[Mapping[str, str]] = {"cloudwatch/logGroup": "logs"}
+ENDPOINT_KEYS: Final[Mapping[str, str]] = {"cloudwatch/logGroup": "logs", "cloudwatch/queryDefinition": "logs"}
 """The provider's name for a service's endpoint, where it is not the module of the type token."""
 WITHOUT_REGION: Final = ("aws:iam/", "aws:route53/")
 """Global services. All other resources have an output `region`."""
@@ -124,12 +124,14 @@ class _Deployer(pulumi.runtime.Mocks):
         self._lock = threading.Lock()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = whole(args.inputs)
+        inputs = whole(plain(args.inputs))
         if not args.custom:
             return None, inputs
         if args.typ == PROVIDER:
             return self._provider(args.name, inputs)
         if reason := NOT_EMULATED.get(args.typ):
+            declared = Declared(args.typ, args.name, inputs)
+            self._refuse_elsewhere(declared, self._provider_of(args.provider or "", str(declared)))
             with self._lock:
                 self.not_emulated.append(NotEmulated(args.typ, args.name, reason))
             return f"{args.name}-not-emulated", inputs
@@ -181,7 +183,7 @@ class _Deployer(pulumi.runtime.Mocks):
             )
         self._refuse_elsewhere(declared, provider)
         account = self._account(str(declared), provider)
-        self.guards.before(declared)
+        self.guards.before(declared, account)
         try:
             id_, outputs = create(declared, account)
         except (ClientError, BotoCoreError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from local.deployer import functions, identity, mail, messaging, storage
+from local.deployer import functions, identity, mail, messaging, monitoring, storage
 from local.deployer.model import Create
 
 CREATE: Final[Mapping[str, Create]] = {
@@ -14,13 +14,23 @@ CREATE: Final[Mapping[str, Create]] = {
     **identity.CREATE,
     **mail.CREATE,
     **functions.CREATE,
+    **monitoring.CREATE,
 }
+
+_NO_XRAY: Final = "the emulator has no X-Ray; segments are kept by local/xray.py, all of them"
+_NO_CHAT: Final = "the emulator has no Amazon Q Developer, and nothing is sent to a chat from here"
 
 NOT_EMULATED: Final[Mapping[str, str]] = {
     "aws:sesv2/emailIdentityMailFromAttributes:EmailIdentityMailFromAttributes": (
         "the emulator has no MAIL FROM domain; no mail leaves this machine"
     ),
     "aws:route53/record:Record": "no DNS is served here, and the zone belongs to a real account",
+    "aws:cloudwatch/queryDefinition:QueryDefinition": "the emulator keeps no queries; it runs one that is given to it",
+    "aws:xray/group:Group": _NO_XRAY,
+    "aws:xray/samplingRule:SamplingRule": _NO_XRAY,
+    "aws:xray/resourcePolicy:ResourcePolicy": _NO_XRAY,
+    "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration": _NO_CHAT,
+    "aws:chatbot/teamsChannelConfiguration:TeamsChannelConfiguration": _NO_CHAT,
 }
 
 IGNORED: Final[Mapping[tuple[str, str], str]] = {

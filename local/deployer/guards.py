@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from local.deployer.model import Declared, DeploymentError, Json
+from local.deployer.model import Account, Declared, DeploymentError, Json
+from local.deployer.monitoring import DEFAULT_GROUP
 from local.deployer.permissions import (
-    lambda_may_assume,
+    destination_checks,
     log_checks,
     mail_checks,
+    may_assume,
     poll_checks,
     refuse_missing,
+    schedule_checks,
     trace_checks,
 )
 
@@ -19,31 +22,44 @@ _MAIL: Final = frozenset({"aws:sesv2/emailIdentity:EmailIdentity", "aws:sesv2/co
 
 
 class Guards:
-    """Remembers roles, policies as registered, and functions; refuses what AWS would refuse, or not do."""
+    """Remembers roles, policies as registered, functions and schedules; refuses what AWS would refuse, or not do."""
 
     def __init__(self) -> None:
         self.role_names: dict[str, str] = {}
         self.trusts: dict[str, str] = {}
         self.policies: dict[str, list[str]] = defaultdict(list)
         self.functions: dict[str, Json] = {}
+        self.targets: list[Json] = []
         self.groups: dict[str, str] = {}
         self.mail: list[str] = []
 
-    def before(self, declared: Declared) -> None:
+    def before(self, declared: Declared, account: Account) -> None:
         """AWS checks a role when it is given to something: a policy that is attached later is too late."""
         match declared.type:
             case "aws:lambda/function:Function":
                 role = declared.inputs["role"]
-                if role not in self.trusts:
-                    raise DeploymentError(f"{declared}: role {role} is none of the program's, so it is not here")
-                if not lambda_may_assume(self.trusts[role]):
+                if not may_assume(self._trust(declared, role), "lambda.amazonaws.com"):
                     raise DeploymentError(f"{declared}: the trust policy of {self._name(role)!r} does not name Lambda")
+            case "aws:scheduler/schedule:Schedule":
+                role, group = declared.inputs["target"]["roleArn"], declared.inputs.get("groupName", DEFAULT_GROUP)
+                # The group, not the schedule, is what Scheduler names as the source.
+                # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+                keys = {
+                    "aws:sourceaccount": account.id,
+                    "aws:sourcearn": account.arn("scheduler", f"schedule-group/{group}"),
+                }
+                if not may_assume(self._trust(declared, role), "scheduler.amazonaws.com", keys):
+                    raise DeploymentError(
+                        f"{declared}: the trust policy of {self._name(role)!r} does not let EventBridge Scheduler in"
+                    )
             case "aws:lambda/eventSourceMapping:EventSourceMapping":
-                queue, name = declared.inputs["eventSourceArn"], _function_name(declared.inputs["functionName"])
-                if name not in self.functions:
-                    raise DeploymentError(f"{declared}: function {name} is none of the program's, so it is not here")
-                role = self.functions[name]["role"]
-                refuse_missing(self._name(role), self._documents(role), poll_checks(queue))
+                role = self._role_of(declared)
+                refuse_missing(self._name(role), self._documents(role), poll_checks(declared.inputs["eventSourceArn"]))
+            case "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig":
+                role = self._role_of(declared)
+                for destination in (declared.inputs.get("destinationConfig") or {}).values():
+                    checks = destination_checks(destination["destination"])
+                    refuse_missing(self._name(role), self._documents(role), checks)
 
     def after(self, declared: Declared, outputs: Json) -> None:
         match declared.type:
@@ -54,6 +70,8 @@ class Guards:
                 self.policies[outputs["role"]].append(declared.document("policy"))
             case "aws:lambda/function:Function":
                 self.functions[outputs["name"]] = outputs
+            case "aws:scheduler/schedule:Schedule":
+                self.targets.append(outputs["target"])
             case "aws:cloudwatch/logGroup:LogGroup":
                 self.groups[outputs["name"]] = outputs["arn"]
             case type_ if type_ in _MAIL:
@@ -69,6 +87,23 @@ class Guards:
             if (function.get("tracingConfig") or {}).get("mode") == "Active":
                 refuse_missing(self._name(role), documents, trace_checks())
             refuse_missing(self._name(role), documents, mail_checks(documents, self.mail))
+        for target in self.targets:
+            role = target["roleArn"]
+            refuse_missing(self._name(role), self._documents(role), schedule_checks(target))
+
+    def _role_of(self, declared: Declared) -> str:
+        """The role of the function that a resource is about."""
+        name = _function_name(declared.inputs["functionName"])
+        if name not in self.functions:
+            raise DeploymentError(f"{declared}: function {name} is none of the program's, so it is not here")
+        role: str = self.functions[name]["role"]
+        return role
+
+    def _trust(self, declared: Declared, role: str) -> str:
+        """The role's trust policy."""
+        if role not in self.trusts:
+            raise DeploymentError(f"{declared}: role {role} is none of the program's, so it is not here")
+        return self.trusts[role]
 
     def _name(self, arn: str) -> str:
         return self.role_names.get(arn, arn)

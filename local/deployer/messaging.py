@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from typing import Final
 
 from local.deployer.model import Account, Create, Declared, State, attribute, tag_list
@@ -70,14 +73,40 @@ def topic_policy(declared: Declared, account: Account) -> State:
 
 
 def subscription(declared: Declared, account: Account) -> State:
+    protocol, endpoint = declared.need("protocol"), declared.need("endpoint")
+    if protocol == "email":
+        protocol, endpoint = "sqs", mailbox(account, endpoint)
     arn = account.client("sns").subscribe(
         TopicArn=declared.need("topic"),
-        Protocol=declared.need("protocol"),
-        Endpoint=declared.need("endpoint"),
+        Protocol=protocol,
+        Endpoint=endpoint,
         Attributes={key: attribute(value) for key, value in declared.api(_SUBSCRIPTION).items()},
         ReturnSubscriptionArn=True,
     )["SubscriptionArn"]
     return arn, declared.state(arn=arn, ownerId=account.id, pendingConfirmation=False)
+
+
+def mailbox_name(address: str) -> str:
+    """Name of the queue that stands for an email address."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", address)[:56]
+    return f"mailbox-{readable}-{hashlib.sha256(address.encode()).hexdigest()[:7]}"
+
+
+def mailbox(account: Account, address: str) -> str:
+    """ARN of the queue that takes what would be mailed to an address, from any topic of the account; the emulator drops
+    emails. `local.pager` reads it."""
+    name = mailbox_name(address)
+    arn = account.arn("sqs", name)
+    topics_may_send = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnLike": {"aws:SourceArn": account.arn("sns", "*")}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [topics_may_send]})
+    account.client("sqs").create_queue(QueueName=name, Attributes={"Policy": policy})
+    return arn
 
 
 CREATE: Final[dict[str, Create]] = {

@@ -14,6 +14,7 @@ from typing import Any, Final
 import boto3
 import botocore.session
 from botocore.config import Config
+from pulumi.runtime import rpc
 
 ROOT_KEY: Final = "test"
 """The access key that is the account's root in the emulator."""
@@ -150,6 +151,17 @@ def pascal(value: Any) -> Any:
         case list():
             return [pascal(item) for item in value]
     return value
+
+
+def plain(value: Any) -> Any:
+    """Inputs as a provider sees them: a secret's value in place of the wrapping that the engine keeps it in."""
+    match rpc.unwrap_rpc_secret(value):
+        case dict() as items:
+            return {key: plain(item) for key, item in items.items()}
+        case list() as items:
+            return [plain(item) for item in items]
+        case other:
+            return other
 
 
 def whole(value: Any) -> Any:

@@ -23,6 +23,13 @@ _POLL: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttribut
 _LOG: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 _TRACE: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 _SEND: Final = tuple(WIDENED)
+_INVOKE: Final = {
+    "lambda": "lambda:InvokeFunction",
+    "sns": "sns:Publish",
+    "sqs": "sqs:SendMessage",
+    "states": "states:StartExecution",
+}
+"""What invoking a schedule's target takes, by its service; of those that the emulator invokes."""
 _TO_SIMULATOR: Final = {"ses:recipients": ["success+label@simulator.amazonses.com"]}
 """Whom every stack may write to: a policy may keep a sandbox from anybody else."""
 
@@ -55,8 +62,14 @@ def widened(document: str) -> str:
 
 
 def without(document: str, action: str) -> str:
-    """The policy with one action, as it is written there, taken out; a statement left with none goes."""
-    return _rewritten(document, lambda statement: _keeping(statement, lambda name: name != action))
+    """The policy with one action, as it is written there, taken out; a statement left with none goes.
+
+    A policy left without statements denies the action instead: AWS takes no empty one.
+    """
+    kept = _rewritten(document, lambda statement: _keeping(statement, lambda name: name != action))
+    if statements(kept):
+        return kept
+    return json.dumps({**json.loads(kept), "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]})
 
 
 def allows(documents: Sequence[str], action: str, resource: str, keys: Mapping[str, Any] | None = None) -> bool:
@@ -78,19 +91,42 @@ def allows(documents: Sequence[str], action: str, resource: str, keys: Mapping[s
     return decision == "Allow"
 
 
-def lambda_may_assume(trust: str) -> bool:
-    """Whether a role's trust policy names Lambda."""
-    return any(
-        one["Effect"] == "Allow"
-        and "sts:AssumeRole" in actions(one)
-        and "lambda.amazonaws.com" in _listed(one.get("Principal", {}).get("Service"))
+def may_assume(trust: str, service: str, keys: Mapping[str, Any] | None = None) -> bool:
+    """Whether a role's trust policy lets an AWS service (`lambda.amazonaws.com`) assume the role.
+
+    `keys` are the condition keys that the service brings along, in lower case.
+    """
+    named = [
+        {**{key: value for key, value in one.items() if key != "Principal"}, "Resource": "*"}
         for one in statements(trust)
-    )
+        if isinstance(one.get("Principal"), dict) and service in _listed(one["Principal"].get("Service"))
+    ]
+    return allows([json.dumps({"Statement": named})], "sts:AssumeRole", "*", keys)
 
 
 def poll_checks(queue: str) -> Iterator[Check]:
     """What Lambda needs to read a mapped queue; AWS refuses the mapping without."""
     return (Check(action, queue, "Lambda reads the mapped queue with the function's role") for action in _POLL)
+
+
+def destination_checks(destination: str) -> Iterator[Check]:
+    """What Lambda needs to put failed invocations aside; AWS refuses the destination without."""
+    if destination.split(":")[2] == "sqs":
+        yield Check("sqs:SendMessage", destination, "Lambda puts failed invocations aside with the function's role")
+
+
+def schedule_checks(target: Json) -> Iterator[Check]:
+    """What EventBridge Scheduler needs to invoke a schedule's target, and to put aside what it could not deliver.
+
+    AWS lets the schedule be made without, and then drops each invocation, which only a metric tells. `target` is as
+    registered. Raises DeploymentError for a target that the emulator does not invoke.
+    """
+    arn: str = target["arn"]
+    if not (action := _INVOKE.get(arn.split(":")[2])):
+        raise DeploymentError(f"schedules do not invoke {arn} here, only targets of {', '.join(_INVOKE)}")
+    yield Check(action, arn, "EventBridge Scheduler invokes the target with the schedule's role")
+    if letters := target.get("deadLetterConfig"):
+        yield Check("sqs:SendMessage", letters["arn"], "EventBridge Scheduler puts aside what it could not deliver")
 
 
 def log_checks(group: str) -> Iterator[Check]:

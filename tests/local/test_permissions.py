@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
 
+from local.alarms import alarms_of, notification
 from local.aws import LocalAws
 from local.deployer import Deployment, DeploymentError
 from local.deployer.permissions import ROLE_POLICY, actions, allows, dropping, mail_checks, statements, widened, without
 
 SEND, FEEDBACK = "mailroom-send-email", "mailroom-record-feedback"
+NOTIFY, PROBE, SCHEDULE = "mailroom-notify", "mailroom-probe", "mailroom-probe-schedule"
 DENIED: Final = re.compile(r"not authorized to perform:? [`']?([\w-]+:\w+)")
 SECONDS: Final = 45.0
-"""Until an exercise has settled or has been denied something: two cold functions, and one throttled order's wait."""
+"""Until an exercise has settled or has been denied something: four cold functions, and one throttled order's wait."""
+NOBODY: Final = {"pageWebhooks": "http://127.0.0.1:9/page"}
+"""A receiver of pages that does not listen: the port is `discard`'s."""
 
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/rows"
 IDENTITY = "arn:aws:ses:us-east-1:000000000000:identity/mail.example.com"
@@ -68,6 +74,11 @@ def test_an_action_that_is_dropped_takes_an_empty_statement_with_it() -> None:
     ]
 
 
+def test_a_policy_that_would_be_empty_denies_what_was_dropped() -> None:
+    only = without(policy({"Action": "sqs:SendMessage", "Resource": "q"}), "sqs:SendMessage")
+    assert [(one["Effect"], one["Action"]) for one in statements(only)] == [("Deny", "sqs:SendMessage")]
+
+
 @pytest.mark.parametrize("action", ["ses:SendEmail", "ses:SendRawEmail"])
 def test_a_role_that_sends_needs_both_actions_on_identity_and_configuration_set(action: str) -> None:
     def missing(document: str) -> set[tuple[str, str]]:
@@ -108,7 +119,9 @@ def exercise(account: LocalAws) -> set[str]:
     """Sends orders that between them need every permission; returns the actions that the functions were denied.
 
     One order twice (it is found in the ledger), one that SES throttles once (it is given back to the queue for a
-    while), one that is no order (it goes to quarantine). Raises AssertionError if they neither settle nor are denied.
+    while), one that is no order (it goes to quarantine). A probe. An alarm about a metric of ours, so that the logs are
+    searched, and one that is over, so that its history is; their receiver does not listen. Raises AssertionError if all
+    that neither settles nor is denied.
     """
     account.twin.configure(faults={"slow@*": "throttle"}, fault_times=1)
     good = order("good", "ada@example.org")
@@ -118,6 +131,20 @@ def exercise(account: LocalAws) -> set[str]:
             Message=body,
             MessageAttributes={"messageType": {"DataType": "String", "StringValue": "order-confirmation"}},
         )
+    account.client("lambda").invoke(FunctionName=account.outputs["probeFunctionArn"], InvocationType="Event")
+    assert account.deployment
+    for alarm in alarms_of(account.deployment):
+        if alarm["AlarmName"].endswith("-intake-orders-dropped-page"):
+            dropped = alarm
+        if alarm["AlarmName"].endswith("-send-email-unknown-ticket"):
+            unknown = alarm
+    cloudwatch, now = account.client("cloudwatch"), datetime.now(UTC)
+    cloudwatch.set_alarm_state(AlarmName=dropped["AlarmName"], StateValue="ALARM", StateReason="tried")
+    for message in (
+        notification(unknown, "ALARM", now, values=[1]),
+        notification(dropped, "OK", now + timedelta(seconds=1), before="ALARM", values=[0]),
+    ):
+        account.client("sns").publish(TopicArn=account.outputs["alarmsTopicArn"], Message=message)
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if found := denied(account):
@@ -129,7 +156,7 @@ def exercise(account: LocalAws) -> set[str]:
 
 
 def denied(account: LocalAws) -> set[str]:
-    names = (account.outputs["sendFunctionName"], account.outputs["feedbackFunctionName"])
+    names = [account.outputs[f"{name}FunctionName"] for name in ("send", "feedback", "notify", "probe")]
     return {action for name in names for line in account.logs(name) for action in DENIED.findall(json.dumps(line))}
 
 
@@ -139,7 +166,15 @@ def settled(account: LocalAws) -> bool:
         QueueUrl=account.outputs["quarantineQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
     )
     statuses = sorted(row["status"]["S"] for row in rows)
-    return statuses == ["DELIVERED", "DELIVERED"] and aside["Attributes"]["ApproximateNumberOfMessages"] == "1"
+    told = Counter(line.get("message") for line in account.logs(account.outputs["notifyFunctionName"]))
+    probed = [line.get("message") for line in account.logs(account.outputs["probeFunctionName"])]
+    return (
+        statuses == ["DELIVERED"] * 3
+        and aside["Attributes"]["ApproximateNumberOfMessages"] == "1"
+        and told["told"] >= 2
+        and told["page not delivered"] >= 1
+        and "probe delivered" in probed
+    )
 
 
 def granted(deployment: Deployment) -> list[tuple[str, str]]:
@@ -156,7 +191,7 @@ def granted(deployment: Deployment) -> list[tuple[str, str]]:
 def failure_without(account: LocalAws, role_policy: str, action: str) -> str:
     """What a run without one action says: the deployment's refusal, or the actions that were denied; "" for nothing."""
     try:
-        account.deploy(transform=dropping(role_policy, action))
+        account.deploy(NOBODY, transform=dropping(role_policy, action))
     except DeploymentError as refused:
         return str(refused)
     return " ".join(sorted(exercise(account)))
@@ -164,7 +199,7 @@ def failure_without(account: LocalAws, role_policy: str, action: str) -> str:
 
 @pytest.mark.local
 def test_with_all_its_permissions_a_run_is_denied_nothing(account: LocalAws) -> None:
-    account.deploy()
+    account.deploy(NOBODY)
     assert exercise(account) == set()
 
 
@@ -175,6 +210,9 @@ def test_with_all_its_permissions_a_run_is_denied_nothing(account: LocalAws) -> 
         pytest.param(SEND, "dynamodb:UpdateItem", id="denied when the function asks"),
         pytest.param(FEEDBACK, "sqs:DeleteMessage", id="refused with the event source mapping"),
         pytest.param(SEND, "ses:SendRawEmail", id="refused for what the emulator would not ask"),
+        pytest.param(PROBE, "sqs:SendMessage", id="refused with the failure destination"),
+        pytest.param(SCHEDULE, "lambda:InvokeFunction", id="refused for a schedule that would never run"),
+        pytest.param(NOTIFY, "cloudwatch:DescribeAlarmHistory", id="logged where it only looks something up"),
     ],
 )
 def test_a_run_without_an_action_fails_and_names_it(account: LocalAws, role_policy: str, action: str) -> None:
@@ -193,9 +231,10 @@ def test_a_sandboxs_role_may_write_to_the_simulator_only(account: LocalAws) -> N
 
 @pytest.mark.proof
 @pytest.mark.local
+@pytest.mark.timeout(1800)  # a deployment and a run for each permission
 def test_no_role_has_an_action_that_a_run_does_not_need(account: LocalAws) -> None:
     pairs = granted(account.deploy())
-    assert {policy_ for policy_, _ in pairs} == {SEND, FEEDBACK}
+    assert {policy_ for policy_, _ in pairs} == {SEND, FEEDBACK, NOTIFY, PROBE, SCHEDULE}
     said = {(name, action): failure_without(account, name, action) for name, action in pairs}
     unneeded = {pair: text for pair, text in said.items() if pair[1] not in text}
     assert not unneeded, f"of {len(pairs)} permissions, a run does not miss these, or fails of something else"

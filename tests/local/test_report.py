@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.mail.lifecycle import CONFIRMATION, Milestone, Row, Status, message_id, timestamp
+from handlers.mail.lifecycle import Milestone, Row, Status, message_id, timestamp
+from handlers.telemetry.contract import Lane
 from local.orders import CONFLICT, QUARANTINED, SampleOrder
 from local.report import (
     Evidence,
@@ -40,8 +41,8 @@ def after(milliseconds: float) -> str:
 def row(order_id: str, *milestones: tuple[Milestone, float], conflicts: int = 0) -> Row:
     return Row(
         order_id=order_id,
-        message_id=message_id(order_id, CONFIRMATION),
-        kind=CONFIRMATION,
+        message_id=message_id(order_id, Lane.CONFIRMATION),
+        kind=Lane.CONFIRMATION,
         to="a@example.com",
         sent_to="a@example.com",
         order_hash="hash",
@@ -56,7 +57,7 @@ def row(order_id: str, *milestones: tuple[Milestone, float], conflicts: int = 0)
 
 
 def mail(order_id: str) -> Mailed:
-    return Mailed(message_id(order_id, CONFIRMATION), order_id)
+    return Mailed(message_id(order_id, Lane.CONFIRMATION), order_id)
 
 
 DELIVERED = ((Milestone.SENT, 100.0), (Milestone.DELIVERED, 350.0))

@@ -15,8 +15,9 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from handlers.mail.lifecycle import CONFIRMATION, Evidence, Milestone, Row, message_id
+from handlers.mail.lifecycle import Evidence, Milestone, Row, message_id
 from handlers.mail.sending import NewClaim
+from handlers.telemetry.contract import Lane
 from ops.cli import app
 from ops.stack import Outputs, Stack, open_stack
 
@@ -55,7 +56,7 @@ def _create() -> dict[str, Any]:
         "ledgerTableName": "EmailDeliveries",
         "anythingElse": {"is": "ignored"},
     }
-    for key in ("sendQueue", "sendDlq", "quarantineQueue", "feedbackQueue", "feedbackDlq"):
+    for key in ("sendQueue", "sendDlq", "quarantineQueue", "feedbackQueue", "feedbackDlq", "notifyQueue", "notifyDlq"):
         url = sqs.create_queue(QueueName=key)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         outputs |= {f"{key}Url": url, f"{key}Arn": arn}
@@ -65,7 +66,7 @@ def _create() -> dict[str, Any]:
         Endpoint=outputs["sendQueueArn"],
         Attributes={
             "RawMessageDelivery": "true",
-            "FilterPolicy": json.dumps({"messageType": [CONFIRMATION]}),
+            "FilterPolicy": json.dumps({"messageType": [lane.value for lane in Lane]}),
         },
     )
     dynamodb.create_table(
@@ -116,11 +117,12 @@ def add_row(stack: Stack) -> AddRow:
         order: str = "",
         to: str = "leonie@example.com",
         sent_to: str = "",
+        lane: Lane = Lane.CONFIRMATION,
     ) -> Row:
         claim = NewClaim(
             order_id=order_id,
-            message_id=message_id(order_id, CONFIRMATION),
-            kind=CONFIRMATION,
+            message_id=message_id(order_id, lane),
+            kind=lane.value,
             to=to,
             sent_to=sent_to or to,
             order_hash="hash",
@@ -166,5 +168,19 @@ def bodies(stack: Stack) -> Callable[[str], list[str]]:
         while messages := stack.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             taken += [message["Body"] for message in messages]
         return taken
+
+    return take
+
+
+@pytest.fixture
+def attributes(stack: Stack) -> Callable[[str], list[dict[str, str]]]:
+    """Takes ten messages out of a queue; what each was published with."""
+
+    def take(url: str) -> list[dict[str, str]]:
+        reply = stack.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        return [
+            {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+            for message in reply.get("Messages", [])
+        ]
 
     return take

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from botocore.hooks import HierarchicalEmitter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +41,7 @@ class Topic:
         self._answer = answer
         self._lock = threading.Lock()
         self.calls: list[list[str]] = []
+        self.meta = SimpleNamespace(events=HierarchicalEmitter())
 
     def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> Any:  # noqa: N803
         bodies = [entry["Message"] for entry in PublishBatchRequestEntries]
@@ -51,6 +57,14 @@ class Topic:
                 for body, why, fault in answer.get("failed", [])
             ],
         }
+
+
+class Overloaded(AWSResponse):
+    """What SNS answers when it has too much to do."""
+
+    def __init__(self) -> None:
+        super().__init__("https://sns.us-east-1.amazonaws.com/", 503, HTTPHeaders(), None)
+        self._content = b""
 
 
 def lines(*bodies: str) -> list[Line | Refused]:
@@ -70,6 +84,28 @@ def test_published_messages_pass_the_subscriptions_filter_policy(
     assert sorted(bodies(stack.outputs.send_queue_url)) == sorted(sent), (
         "a message without messageType never reaches the queue"
     )
+
+
+def test_every_batch_starts_a_trace_that_is_recorded_and_retries_continue_it(stack: Stack) -> None:
+    sent: list[str] = []
+    answers = iter([Overloaded()])
+
+    def before_send(request: Any, **_: Any) -> Any:
+        sent.append(request.headers["X-Amzn-Trace-Id"])
+        return next(answers, None)
+
+    events = stack.sns.meta.events
+    events.register_first("before-send.sns.PublishBatch", before_send)
+    try:
+        for _ in range(2):
+            publish(stack.sns, stack.outputs.order_topic_arn, lines(*(f"order {number}" for number in range(11))))
+    finally:
+        events.unregister("before-send.sns.PublishBatch", before_send)
+    headers = [header if isinstance(header, str) else header.decode() for header in sent]
+    assert len(headers) == 5, "eleven messages are two batches, and one call was made again"
+    assert len(set(headers)) == 4, "a call that is made again is the same call"
+    for header in headers:
+        assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=1", header)
 
 
 def test_a_line_that_is_no_order_is_published_as_it_is(stack: Stack, bodies: Callable[[str], list[str]]) -> None:

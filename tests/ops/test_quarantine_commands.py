@@ -15,6 +15,7 @@ from tests.ops.conftest import Run
 
 Put = Callable[..., str]
 Bodies = Callable[[str], list[str]]
+Attributes = Callable[[str], list[dict[str, str]]]
 
 
 def test_looking_gives_every_message_back(stack: Stack, ops: Run, quarantine: Put, bodies: Bodies) -> None:
@@ -67,6 +68,15 @@ def test_resubmitting_publishes_the_body_and_then_takes_it_out(
     assert result.exit_code == Exit.DONE, result.output
     assert bodies(stack.outputs.send_queue_url) == ["mend me"]
     assert bodies(stack.outputs.quarantine_queue_url) == ["leave me"]
+
+
+@pytest.mark.parametrize("lane", ["probe", "order-confirmation", ""])
+def test_a_message_goes_back_into_the_lane_that_it_came_from(
+    stack: Stack, ops: Run, quarantine: Put, attributes: Attributes, lane: str
+) -> None:
+    quarantine("mend me", messageType=lane)
+    assert ops("quarantine", "resubmit", "--all").exit_code == Exit.DONE
+    assert attributes(stack.outputs.send_queue_url) == [{"messageType": lane or "order-confirmation"}]
 
 
 def test_a_mended_body_takes_the_place_of_the_messages_own(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path as File
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.cli import Side
 from ops.errors import OpsError
 from ops.redrive import Path, redrive
 from ops.stack import Stack
@@ -48,6 +50,11 @@ def task(status: str, moved: int, to_move: int = 5, **more: Any) -> dict[str, An
     }
 
 
+def _unknown(**_: Any) -> Any:
+    """As an endpoint answers that has no move tasks."""
+    raise ClientError({"Error": {"Code": "InvalidAction", "Message": "not valid"}}, "ListMessageMoveTasks")
+
+
 def move(queue: Queue, **options: Any) -> int:
     return redrive(queue, PATH, pause=lambda _: None, **options)  # type: ignore[arg-type]
 
@@ -80,10 +87,7 @@ def test_a_move_that_sqs_ends_early_is_reported_with_its_reason_and_count() -> N
 def test_an_endpoint_without_move_tasks_gets_the_same_by_hand(
     stack: Stack, bodies: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(**_: Any) -> Any:
-        raise ClientError({"Error": {"Code": "InvalidAction", "Message": "not valid"}}, "ListMessageMoveTasks")
-
-    monkeypatch.setattr(stack.sqs, "list_message_move_tasks", unknown)
+    monkeypatch.setattr(stack.sqs, "list_message_move_tasks", _unknown)
     at = stack.outputs
     for number in range(13):
         stack.sqs.send_message(
@@ -110,8 +114,24 @@ def test_any_other_failure_is_not_taken_for_a_missing_action(stack: Stack, monke
         redrive(stack.sqs, Path(at.send_dlq_arn, at.send_dlq_url, at.send_queue_url))
 
 
-@pytest.mark.parametrize("side", ["send", "feedback"])
-def test_an_empty_dead_letter_queue_is_no_failure(ops: Run, side: str) -> None:
+@pytest.mark.parametrize("side", Side)
+def test_each_side_is_moved_from_its_dead_letter_queue_to_its_own(
+    stack: Stack,
+    ops: Run,
+    outputs_file: File,
+    bodies: Callable[[str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    side: Side,
+) -> None:
+    exported = json.loads(outputs_file.read_text(encoding="utf-8"))
+    stack.sqs.send_message(QueueUrl=exported[f"{side}DlqUrl"], MessageBody=f"for {side}")
+    monkeypatch.setattr(stack.sqs, "list_message_move_tasks", _unknown)
+    assert json.loads(ops("redrive", side, "--json").stdout) == {"queue": side, "moved": 1}
+    assert bodies(exported[f"{side}QueueUrl"]) == [f"for {side}"]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_an_empty_dead_letter_queue_is_no_failure(ops: Run, side: Side) -> None:
     result = ops("redrive", side, "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"queue": side, "moved": 0}

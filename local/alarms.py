@@ -1,0 +1,243 @@
+"""Notifications of alarms as CloudWatch publishes them to SNS, made from alarms as DescribeAlarms gives them.
+
+The emulator's own notifications lack half of the fields, so what a handler makes of CloudWatch's is tried with these.
+The shape follows records of the real service (tests/events/alarms/README.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from local.deployer import Deployment, Resource
+from local.deployer.model import Json, pascal
+
+REGION_NAMES: Final[Mapping[str, str]] = {
+    "eu-central-1": "EU (Frankfurt)",
+    "eu-west-1": "EU (Ireland)",
+    "us-east-1": "US East (N. Virginia)",
+    "us-west-2": "US West (Oregon)",
+}
+"""CloudWatch's `Region` is a name for people."""
+
+_TREATED: Final = {"breaching": "Breaching", "notBreaching": "NonBreaching"}
+_COMPARED: Final = {
+    "GreaterThanThreshold": "greater than",
+    "GreaterThanOrEqualToThreshold": "greater than or equal to",
+    "LessThanThreshold": "less than",
+    "LessThanOrEqualToThreshold": "less than or equal to",
+}
+
+
+def alarms_of(deployment: Deployment) -> list[Json]:
+    """Every alarm of a deployment as CloudWatch's DescribeAlarms would give it. The emulator's own forgets the metrics
+    of metric-math alarms, and calls percentiles averages."""
+    described = {
+        "aws:cloudwatch/metricAlarm:MetricAlarm": _metric_alarm,
+        "aws:cloudwatch/compositeAlarm:CompositeAlarm": _composite_alarm,
+    }
+    return [described[each.type](each) for each in deployment.created if each.type in described]
+
+
+def notification(
+    alarm: Mapping[str, Any],
+    state: str,
+    at: datetime,
+    *,
+    before: str = "OK",
+    reason: str = "",
+    values: Sequence[float] = (),
+    children: Iterable[tuple[Mapping[str, Any], str, datetime]] = (),
+) -> str:
+    """The message that CloudWatch publishes when `alarm` changes to `state`.
+
+    Args:
+        alarm: one of `MetricAlarms` or `CompositeAlarms`.
+        reason: CloudWatch's words; made from `values` or `children` when empty.
+        values: the data points that decided, newest first; none means that data was missing.
+        children: of a composite alarm, those that made it change: (alarm, state, since).
+    """
+    changed = list(children)
+    arn = alarm["AlarmArn"]
+    _, _, _, region, account, _ = arn.split(":", 5)
+    message: Json = {
+        "AlarmName": alarm["AlarmName"],
+        "AlarmDescription": alarm.get("AlarmDescription"),
+        "AWSAccountId": account,
+        "AlarmConfigurationUpdatedTimestamp": _stamp(alarm.get("AlarmConfigurationUpdatedTimestamp", at)),
+        "NewStateValue": state,
+        "NewStateReason": reason or (_because(changed) if "AlarmRule" in alarm else _crossed(alarm, state, at, values)),
+        "StateChangeTime": _stamp(at),
+        "Region": REGION_NAMES[region],
+        "AlarmArn": arn,
+        "OldStateValue": before,
+        "OKActions": alarm.get("OKActions", []),
+        "AlarmActions": alarm.get("AlarmActions", []),
+        "InsufficientDataActions": alarm.get("InsufficientDataActions", []),
+    }
+    if "AlarmRule" in alarm:
+        message["AlarmRule"] = alarm["AlarmRule"]
+        message["TriggeringChildren"] = [
+            {"Arn": child["AlarmArn"], "State": {"Value": value, "Timestamp": _stamp(since)}}
+            for child, value, since in changed
+        ]
+    else:
+        message["Trigger"] = _trigger(alarm)
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+
+
+def _metric_alarm(resource: Resource) -> Json:
+    given = resource.outputs
+    names = (
+        "alarmDescription",
+        "comparisonOperator",
+        "datapointsToAlarm",
+        "evaluationPeriods",
+        "extendedStatistic",
+        "metricName",
+        "namespace",
+        "period",
+        "statistic",
+        "threshold",
+        "treatMissingData",
+        "unit",
+    )
+    alarm = pascal({name: given[name] for name in names if given.get(name) is not None})
+    if dimensions := given.get("dimensions"):
+        alarm["Dimensions"] = _named(dimensions)
+    if queries := given.get("metricQueries"):
+        alarm["Metrics"] = [_metric_query(query) for query in queries]
+    if low := given.get("evaluateLowSampleCountPercentiles"):
+        alarm["EvaluateLowSampleCountPercentile"] = low
+    return {**alarm, **_common(resource, given["name"])}
+
+
+def _composite_alarm(resource: Resource) -> Json:
+    given = resource.outputs
+    return {
+        "AlarmDescription": given["alarmDescription"],
+        "AlarmRule": given["alarmRule"],
+        **_common(resource, given["alarmName"]),
+    }
+
+
+def _common(resource: Resource, name: str) -> Json:
+    given = resource.outputs
+    return {
+        "AlarmName": name,
+        "AlarmArn": given["arn"],
+        "OKActions": given.get("okActions", []),
+        "AlarmActions": given.get("alarmActions", []),
+        "InsufficientDataActions": given.get("insufficientDataActions", []),
+    }
+
+
+def _metric_query(query: Json) -> Json:
+    made: Json = pascal({key: query[key] for key in ("id", "expression", "label") if query.get(key)})
+    if metric := query.get("metric"):
+        named = {
+            "Namespace": metric["namespace"],
+            "MetricName": metric["metricName"],
+            "Dimensions": _named(metric.get("dimensions", {})),
+        }
+        made["MetricStat"] = {"Metric": named, "Period": metric["period"], "Stat": metric["stat"]}
+    return {**made, "ReturnData": query.get("returnData", False)}
+
+
+def _named(dimensions: Mapping[str, str]) -> list[Json]:
+    return [{"Name": name, "Value": value} for name, value in dimensions.items()]
+
+
+def _trigger(alarm: Mapping[str, Any]) -> Json:
+    rules: Json = {
+        "Period": alarm.get("Period", 60),
+        "EvaluationPeriods": alarm["EvaluationPeriods"],
+        "DatapointsToAlarm": alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]),
+        "ComparisonOperator": alarm["ComparisonOperator"],
+        "Threshold": float(alarm["Threshold"]),
+        "TreatMissingData": alarm.get("TreatMissingData", "missing"),
+        "EvaluateLowSampleCountPercentile": alarm.get("EvaluateLowSampleCountPercentile", ""),
+    }
+    if queries := alarm.get("Metrics"):
+        return {**rules, "Metrics": [_query(query) for query in queries]}
+    statistic = (
+        {"StatisticType": "Statistic", "Statistic": alarm["Statistic"].upper()}
+        if alarm.get("Statistic")
+        else {"StatisticType": "ExtendedStatistic", "ExtendedStatistic": alarm["ExtendedStatistic"]}
+    )
+    return {
+        "MetricName": alarm["MetricName"],
+        "Namespace": alarm["Namespace"],
+        **statistic,
+        "Unit": alarm.get("Unit"),
+        "Dimensions": _dimensions(alarm),
+        **rules,
+    }
+
+
+def _query(query: Mapping[str, Any]) -> Json:
+    made: Json = {"Id": query["Id"]}
+    if "Expression" in query:
+        made["Expression"] = query["Expression"]
+    if query.get("Label"):
+        made["Label"] = query["Label"]
+    if stat := query.get("MetricStat"):
+        metric = stat["Metric"]
+        made["MetricStat"] = {
+            "Metric": {
+                "Dimensions": _dimensions(metric),
+                "MetricName": metric["MetricName"],
+                "Namespace": metric["Namespace"],
+            },
+            "Period": stat["Period"],
+            "Stat": stat["Stat"],
+        }
+    return {**made, "ReturnData": query.get("ReturnData", True)}
+
+
+def _dimensions(given: Mapping[str, Any]) -> list[Json]:
+    # In lower case, unlike everywhere else.
+    return [{"value": each["Value"], "name": each["Name"]} for each in given.get("Dimensions", [])]
+
+
+def _crossed(alarm: Mapping[str, Any], state: str, at: datetime, values: Sequence[float]) -> str:
+    """The reason that CloudWatch gives for a metric alarm's change."""
+    periods = alarm["EvaluationPeriods"]
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {_points(periods)} {'was' if periods == 1 else 'were'} unknown."
+    if not values:
+        treated = _TREATED.get(alarm.get("TreatMissingData", ""), "Missing")
+        missing = "1 missing datapoint was" if periods == 1 else f"{periods} missing datapoints were"
+        spell = "1 period" if periods == 1 else f"{periods} periods"
+        return f"Threshold Crossed: no datapoints were received for {spell} and {missing} treated as [{treated}]."
+    period = timedelta(seconds=alarm.get("Period", 60))
+    listed = ", ".join(
+        f"{float(value)} ({at - period * number:%d/%m/%y %H:%M:00})" for number, value in enumerate(values, 1)
+    )
+    verb = "was" if len(values) == 1 else "were"
+    needed = alarm.get("DatapointsToAlarm", periods)
+    turn = "OK -> ALARM" if state == "ALARM" else "ALARM -> OK"
+    return (
+        f"Threshold Crossed: {len(values)} out of the last {periods} datapoints [{listed}] {verb}"
+        f"{'' if state == 'ALARM' else ' not'} {_COMPARED[alarm['ComparisonOperator']]} the threshold"
+        f" ({float(alarm['Threshold'])}) (minimum {_points(needed)} for {turn} transition)."
+    )
+
+
+def _because(children: Sequence[tuple[Mapping[str, Any], str, datetime]]) -> str:
+    """The reason that CloudWatch gives for a composite alarm's change: the child that changed last."""
+    if not children:
+        return ""
+    child, state, since = children[0]
+    return f"{child['AlarmArn']} transitioned to {state} at {since.astimezone(UTC):%A %d %B, %Y %H:%M:%S} UTC"
+
+
+def _points(count: int) -> str:
+    return "1 datapoint" if count == 1 else f"{count} datapoints"
+
+
+def _stamp(time: datetime) -> str:
+    time = time.astimezone(UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}+0000"
