@@ -1,0 +1,109 @@
+"""The telemetry contract, both ways: what is watched is emitted, what is declared is emitted and watched.
+
+And the proof that these tests can fail: everything that could be changed about it is changed, and each change noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from handlers.telemetry.contract import METRICS, NAMESPACE, Dimension, Metric, Unit
+from tests.contract.emissions import ANY, DIMENSIONS, EXPECTED, UNITS
+from tests.contract.mutants import UNCHANGED, contract_mutants, emission_mutants, noticed
+from tests.contract.watched import Look, looks, names_of, wrongs
+from tests.programs import STACKS, program
+
+EMITTED = {name: DIMENSIONS for values in EXPECTED.values() for name in values}
+"""Our metrics, as the captured run emits them."""
+
+
+def test_handlers_emit_what_is_expected_of_them_in_every_situation() -> None:
+    ((_, fault),) = noticed([UNCHANGED])
+    assert fault == ""
+
+
+def test_every_declared_metric_is_emitted_and_every_emitted_one_declared() -> None:
+    assert _declared(METRICS) == _emitted()
+
+
+def test_an_indicator_is_seen_to_hit_and_to_miss() -> None:
+    seen: dict[str, set[object]] = {}
+    for values in EXPECTED.values():
+        for name, value in values.items():
+            seen.setdefault(name, set()).add(value)
+    indicators = {name for name in seen if name.endswith("Misses")} | {"ProbeFailures"}
+    assert {name: seen[name] for name in indicators} == {name: {0, 1} for name in indicators}
+    assert {name for name, values in seen.items() if ANY in values} == {"DeliveryLatency", "OldestOpenEmail"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_alarms_and_dashboards_look_at_metrics_that_have_points(stack: str) -> None:
+    assert list(_wrongs(stack, _looks(stack))) == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_declared_metric_is_looked_at(stack: str) -> None:
+    watched = {look.metric for look in _looks(stack) if look.namespace == NAMESPACE}
+    assert watched == {metric.name for metric in METRICS}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_any_change_to_what_an_alarm_or_a_widget_looks_at_is_noticed(stack: str) -> None:
+    changed = [(look, mutant) for look in _looks(stack) for mutant in _changes(look)]
+    assert len(changed) > 4 * len(_looks(stack)) - 20
+    unseen = [mutant for _, mutant in changed if not list(_wrongs(stack, [mutant]))]
+    assert not unseen
+
+
+@pytest.mark.mutation
+def test_any_emission_taken_out_or_mixed_up_is_noticed() -> None:
+    unseen = [mutant.what for mutant, fault in noticed(emission_mutants()) if not fault]
+    assert not unseen
+
+
+def test_any_metric_renamed_and_any_unit_or_dimension_changed_is_noticed() -> None:
+    mutants = {what: _declared(metrics) for what, metrics in contract_mutants()}
+    assert len(mutants) == 2 * len(METRICS) + 2
+    assert not [what for what, declared in mutants.items() if declared == _emitted()]
+
+
+@pytest.mark.parametrize("most", [0, 11, 10**9])
+def test_a_metric_with_a_dimension_that_has_no_bound_cannot_be_declared(most: int) -> None:
+    with pytest.raises(ValueError, match="property of the record, not a dimension"):
+        Metric("PerOrder", Unit.COUNT, "One series an order.", (Dimension("order_id", most=most),))
+
+
+def test_every_metric_of_ours_is_a_series_or_a_few() -> None:
+    assert {metric.series for metric in METRICS} == {1}
+
+
+def _declared(metrics: Iterable[Metric]) -> dict[str, tuple[str, set[str]]]:
+    """Unit and dimensions by name, as the contract has them."""
+    return {each.name: (each.unit.value, {dimension.name for dimension in each.dimensions}) for each in metrics}
+
+
+def _emitted() -> dict[str, tuple[str, set[str]]]:
+    """The same, as the captured run has them."""
+    return {name: (UNITS.get(name, "Count"), set(names)) for name, names in EMITTED.items()}
+
+
+def _looks(stack: str) -> list[Look]:
+    return looks(program(stack)[0])
+
+
+def _wrongs(stack: str, found: list[Look]) -> Iterator[str]:
+    return wrongs(found, emitted=EMITTED, stack=stack, names=names_of(program(stack)[0]))
+
+
+def _changes(look: Look) -> Iterator[Look]:
+    yield replace(look, metric=f"{look.metric}Two")
+    yield replace(look, namespace=f"{look.namespace}Two")
+    yield replace(look, dimensions={**look.dimensions, "Version": "2"})
+    for name, value in look.dimensions.items():
+        others = {key: value_ for key, value_ in look.dimensions.items() if key != name}
+        yield replace(look, dimensions=others)
+        yield replace(look, dimensions={**others, f"{name}Two": value})
+        yield replace(look, dimensions={**look.dimensions, name: f"{value}-two"})
