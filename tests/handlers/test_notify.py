@@ -278,7 +278,9 @@ def test_a_receiver_that_fails_is_asked_again_alone(paged: Paged, receiver: Any)
 
 
 @pytest.mark.parametrize(
-    "answer", [answers(302, ""), answers(404, ""), answers(503, ""), wire.resets, wire.hangs_up], ids=str
+    "answer",
+    [answers(302, ""), answers(404, ""), answers(503, ""), wire.resets, wire.hangs_up],
+    ids=["302", "404", "503", "a reset", "no answer"],
 )
 def test_anything_but_success_is_a_failure(paged: Paged, receiver: Any, answer: wire.Answer) -> None:
     receiver.answer = answer
