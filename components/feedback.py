@@ -184,7 +184,7 @@ class DeliveryFeedback(pulumi.ComponentResource):
             component="delivery",
             condition="slow",
             severity=Severity.TICKET,
-            summary="Emails take over 30 s from the order to the customer's mail server (one in twenty, or more)",
+            summary="Emails take over 30 s to the customer's mail server: one in twenty, or more",
             signal=own(DELIVERY_LATENCY, stack, stat="p95", label="95 % are faster"),
             comparison=Comparison.ABOVE,
             threshold=SLOW_DELIVERY_MS,

@@ -159,8 +159,7 @@ class OrderIntake(pulumi.ComponentResource):
             component="intake",
             condition="orders-dropped",
             severity=Severity.PAGE,
-            summary="Messages without the attribute messageType reach the topic and are dropped: their customers"
-            " get no email",
+            summary="Orders without the attribute messageType are dropped: their customers get no email",
             signal=Series(
                 namespace="AWS/SNS",
                 metric="NumberOfNotificationsFilteredOut-NoMessageAttributes",
@@ -176,9 +175,7 @@ class OrderIntake(pulumi.ComponentResource):
             missing=Missing.NOT_BREACHING,
             missing_because="SNS reports only when something was dropped",
         )
-        quarantined = not_empty(
-            "quarantine", self.quarantine_queue_arn, "Malformed orders were put aside, with the reason"
-        )
+        quarantined = not_empty("quarantine", self.quarantine_queue_arn, "Malformed orders were put aside")
         section = "Topic of orders, and quarantine"
         return Watch(
             alarms=[dropped, quarantined],

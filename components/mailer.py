@@ -244,7 +244,7 @@ class OrderMailer(pulumi.ComponentResource):
         conflicting = counted(
             ORDER_CONFLICTS,
             "conflicts",
-            "Orders reuse an order id with another content; the first one stands, the other is in quarantine",
+            "Orders reuse an order id with another content: the first one stands, the other is in quarantine",
             "one order: a system that mixes up its ids does it again",
         )
         going_out, not_out = "Are emails going out?", "To whom do they not go out?"

@@ -43,7 +43,7 @@ SUMMARIES: Final[Mapping[str, tuple[str, str]]] = {
         "any sign of it: nothing goes out, orders wait, the function fails, or the probe does not arrive",
     ),
     REPUTATION_AT_RISK: (
-        "Bounces or complaints are so many that AWS may pause sending for the whole account",
+        "AWS may pause the whole account: bounces or complaints are too many",
         "any of the critical rates, by our own count or by SES's",
     ),
 }

@@ -197,7 +197,7 @@ class Prober(pulumi.ComponentResource):
             component="probe",
             condition="failing",
             severity=Severity.PAGE,
-            summary=f"Orders of our own do not come out as emails within {self._seconds} s: customers' will not either",
+            summary=f"Probes do not come out as emails within {self._seconds} s: customers' orders will not either",
             # Minimum: one that came out shows the way to be open, whatever else happened in the period.
             signal=own(PROBE_FAILURES, self._stack, "Minimum", "failed probe"),
             comparison=Comparison.AT_LEAST,
@@ -215,8 +215,8 @@ class Prober(pulumi.ComponentResource):
             component="ledger",
             condition="oldest-open-email",
             severity=Severity.TICKET,
-            summary=f"An email has had no outcome for over {OLDEST_OPEN // HOUR} hours, or nobody measures it: its"
-            " customer may have none",
+            summary=f"An email has had no outcome for over {OLDEST_OPEN // HOUR} hours: its customer may have none, or"
+            " nobody measures it",
             signal=own(OLDEST_OPEN_EMAIL, self._stack, "Maximum", "oldest"),
             comparison=Comparison.ABOVE,
             threshold=OLDEST_OPEN,

@@ -131,7 +131,7 @@ class SubscribedQueue(pulumi.ComponentResource):
             component=component,
             condition="waiting",
             severity=severity,
-            summary=f"{holds.capitalize()} wait in {component} for over {oldest // 60} minutes: they are not being"
+            summary=f"{_capital(holds)} wait in {component} for over {oldest // 60} minutes: they are not being"
             " handled",
             signal=queue_series(self.queue_arn, "ApproximateAgeOfOldestMessage", "Maximum", "age of the oldest"),
             comparison=Comparison.ABOVE,
@@ -144,7 +144,7 @@ class SubscribedQueue(pulumi.ComponentResource):
             missing_because="SQS stops reporting on a queue that has been empty for six hours",
             part_of=part_of,
         )
-        dead = not_empty(f"{component}-dlq", self.dlq_arn, f"{holds.capitalize()} were given up after every retry")
+        dead = not_empty(f"{component}-dlq", self.dlq_arn, f"{_capital(holds)} were given up after every retry")
         section = f"Queue {component}"
         return Watch(
             alarms=[waiting, dead],
@@ -182,7 +182,7 @@ def not_empty(component: str, queue_arn: pulumi.Input[str], summary: str) -> Ala
         component=component,
         condition="not-empty",
         severity=Severity.TICKET,
-        summary=f"{summary}; they are kept for 14 days in {component}",
+        summary=f"{summary}: they are kept for 14 days in {component}",
         signal=queue_series(queue_arn, "ApproximateNumberOfMessagesVisible", "Maximum", "given up"),
         comparison=Comparison.AT_LEAST,
         threshold=1,
@@ -243,3 +243,7 @@ def queue_policy(
     return aws.sqs.QueuePolicy(
         name, queue_url=queue.url, policy=document(statements), opts=pulumi.ResourceOptions(parent=parent)
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

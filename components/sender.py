@@ -215,7 +215,7 @@ class SendingDomain(pulumi.ComponentResource):
                 component="sender",
                 condition=condition,
                 severity=severity,
-                summary=f"{'Addresses that do not exist' if bounce else 'Spam complaints'} are above {threshold:g}"
+                summary=f"{'Hard bounces' if bounce else 'Spam complaints'} are above {threshold:g}"
                 " % of the"
                 " emails sent: AWS may pause the account",
                 signal=bounces if bounce else complaints,

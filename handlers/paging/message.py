@@ -83,8 +83,13 @@ class Page:
         began = self.incident.began
         when = f"{began:%Y-%m-%d %H:%M:%S} UTC" if began else f"{self.notification.at:%Y-%m-%d}"
         lead, tail = f"[{self.severity}] {_plain(self.stack)}: ", f", {when}"
-        summary, room = _plain(self.summary), _MOST_SUBJECT - len(lead) - len(tail)
-        return lead + (summary if len(summary) <= room else f"{summary[: room - 3].rstrip()}...") + tail
+        room = _MOST_SUBJECT - len(lead) - len(tail)
+        # What is wrong comes before the colon, what follows from it after.
+        summary = next(
+            (part for part in (_plain(self.summary), _plain(self.summary).partition(":")[0]) if len(part) <= room),
+            f"{_plain(self.summary)[: room - 3].rstrip()}...",
+        )
+        return lead + summary + tail
 
 
 def severity(notification: Notification) -> str:
@@ -281,7 +286,9 @@ def _child(child: Child) -> str:
 
 
 def _urgency(page: Page) -> str:
-    return "nothing to do any more" if page.notification.state is State.OK else SEVERITIES[page.severity]
+    # An alarm on a count is over when nothing is added to it; what it counted is still there.
+    over = "it is over; the runbook says what may be left to do"
+    return over if page.notification.state is State.OK else SEVERITIES[page.severity]
 
 
 def _table(rows: Mapping[str, str]) -> list[str]:

@@ -216,7 +216,7 @@ def test_a_page_for_somebody_who_has_just_been_woken_up() -> None:
 def test_the_end_says_how_long_it_lasted_and_that_nothing_is_left_to_do() -> None:
     text = email(page("metric-ok"))
     assert text.startswith("Over after 23 min (15:06 to 15:29 UTC)\nIt was: SES refuses emails for good")
-    assert "nothing to do any more" in text
+    assert "it is over; the runbook says what may be left to do" in text
     assert "SendFailures: 0 now; the limit is ≥ 5" in text
 
 
