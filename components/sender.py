@@ -244,8 +244,9 @@ class SendingDomain(pulumi.ComponentResource):
                 " account sends,"
                 " over a volume that AWS chooses, so it moves slowly and late",
                 period=HOUR,
-                missing=Missing.NOT_BREACHING,
-                missing_because="the metric does not exist before the first bounce or complaint",
+                missing=Missing.IGNORE,
+                missing_because="SES reckons when it sees fit, so a gap is no news; before the first bounce or complaint"
+                " the metric does not exist",
                 part_of=REPUTATION_AT_RISK,
             )
 

@@ -10,6 +10,7 @@ import pytest
 
 from components.checks import ArgumentsError
 from components.cost import BudgetError
+from components.intake import OrderIntake
 from components.monitoring import Monitoring, MonitoringArgs, faults, gathered, rule
 from components.watch import (
     PIPELINE_DOWN,
@@ -231,6 +232,26 @@ def test_watching_that_costs_more_than_it_may_is_refused_before_anything_is_made
     with pytest.raises(BudgetError, match="monitoringBudget allows 0"):
         record(lambda: Monitoring("m", args(PLAIN, budget=Decimal(0))), recorder=recorder)
     assert recorder.resources == []
+
+
+def test_a_component_that_is_used_alone_brings_its_own_watch() -> None:
+    def build() -> Monitoring:
+        intake = OrderIntake("shop", {"consumer_timeout_seconds": 30})
+        # A dashboard without a widget is none: the other board's is the test's.
+        watches = [intake.watch(), Watch(widgets=[GRAPH])]
+        return Monitoring("shop", args(watches=watches))
+
+    recorder = record(build)[0]
+    assert [name.removeprefix("shop-") for name in recorder.names("MetricAlarm")] == [
+        "intake-orders-dropped-page",
+        "quarantine-not-empty-ticket",
+        "send-queue-dlq-not-empty-ticket",
+        "send-queue-waiting-page",
+    ]
+    assert recorder.names("CompositeAlarm") == ["shop-pipeline-down-page"]
+    assert recorder.one("MetricAlarm", "shop-send-queue-waiting-page").inputs["dimensions"] == {
+        "QueueName": "shop-send-email"
+    }
 
 
 def test_a_rate_is_nothing_below_its_volume() -> None:
