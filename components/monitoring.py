@@ -79,7 +79,7 @@ class MonitoringArgs:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Alarms, the composites that speak for them, two dashboards, and saved queries."""
+    """Alarms, the composites that speak for them, a dashboard for each board that has widgets, and saved queries."""
 
     dashboards: dict[str, str]
     """The dashboards' addresses in the console: `outcomes`, `resources`."""
@@ -90,12 +90,13 @@ class Monitoring(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         watch = sum(args.watches, Watch())
         composites = [*gathered(watch.alarms), *args.composites]
+        boards = [board for board in Board if any(widget.board is board for widget in watch.widgets)]
         refuse("Monitoring", name, faults(watch.alarms, composites))
         lines = bill(
             watch.alarms,
             composites,
             metrics_of(watch),
-            dashboards=len(Board),
+            dashboards=len(boards),
             emails=args.emails,
             probe_minutes=args.probe_minutes,
         )
@@ -114,7 +115,7 @@ class Monitoring(pulumi.ComponentResource):
             Board.OUTCOMES: [each.arn for name_, each in made.items() if name_ not in parts],
             Board.RESOURCES: [each.arn for name_, each in made.items() if name_ in parts],
         }
-        for board in Board:
+        for board in boards:
             aws.cloudwatch.Dashboard(
                 f"{name}-{board}",
                 dashboard_name=self._physical(board),
@@ -123,7 +124,7 @@ class Monitoring(pulumi.ComponentResource):
                         board,
                         watch.widgets,
                         region=args.region,
-                        header=self._header(board, lines),
+                        header=self._header(board, boards, lines),
                         runbook_url=args.runbook_url,
                         alarms=shown[board],
                     ),
@@ -140,7 +141,7 @@ class Monitoring(pulumi.ComponentResource):
                 log_group_names=list(query.log_groups),
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        self.dashboards = {board.value: self._console(board) for board in Board}
+        self.dashboards = {board.value: self._console(board) for board in boards}
         self.cost = {
             "total": f"{total(lines)}",
             "lines": [{"what": line.what, "quantity": line.quantity, "usd": f"{line.usd:.2f}"} for line in lines],
@@ -184,16 +185,15 @@ class Monitoring(pulumi.ComponentResource):
             ),
         )
 
-    def _header(self, board: Board, lines: Sequence[Line]) -> str:
+    def _header(self, board: Board, boards: Sequence[Board], lines: Sequence[Line]) -> str:
         """What stands on top of a dashboard: its question, where to go on, and on the first what watching costs."""
         question, other, elsewhere = {
             Board.OUTCOMES: ("are emails going out?", Board.RESOURCES, "What broke?"),
             Board.RESOURCES: ("what broke?", Board.OUTCOMES, "Are emails going out?"),
         }[board]
-        top = (
-            f"# {self._args.stack}: {question}\n[{elsewhere}]({self._console(other)})"
-            f" · [What to do when an alarm is raised]({self._args.runbook_url})"
-        )
+        links = [f"[{elsewhere}]({self._console(other)})"] if other in boards else []
+        links.append(f"[What to do when an alarm is raised]({self._args.runbook_url})")
+        top = f"# {self._args.stack}: {question}\n{' · '.join(links)}"
         if board is not Board.OUTCOMES:
             return top
         listed = ", ".join(f"{line.what} {line.usd:.2f}" for line in lines if line.usd >= Decimal("0.005"))

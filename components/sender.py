@@ -245,8 +245,8 @@ class SendingDomain(pulumi.ComponentResource):
                 " over a volume that AWS chooses, so it moves slowly and late",
                 period=HOUR,
                 missing=Missing.IGNORE,
-                missing_because="SES reckons when it sees fit, so a gap is no news; before the first bounce or complaint"
-                " the metric does not exist",
+                missing_because="SES reckons when it sees fit, so a gap is no news; before the first bounce or"
+                " complaint the metric does not exist",
                 part_of=REPUTATION_AT_RISK,
             )
 

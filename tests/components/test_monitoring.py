@@ -237,9 +237,7 @@ def test_watching_that_costs_more_than_it_may_is_refused_before_anything_is_made
 def test_a_component_that_is_used_alone_brings_its_own_watch() -> None:
     def build() -> Monitoring:
         intake = OrderIntake("shop", {"consumer_timeout_seconds": 30})
-        # A dashboard without a widget is none: the other board's is the test's.
-        watches = [intake.watch(), Watch(widgets=[GRAPH])]
-        return Monitoring("shop", args(watches=watches))
+        return Monitoring("shop", args(watches=[intake.watch()]))
 
     recorder = record(build)[0]
     assert [name.removeprefix("shop-") for name in recorder.names("MetricAlarm")] == [
@@ -249,6 +247,7 @@ def test_a_component_that_is_used_alone_brings_its_own_watch() -> None:
         "send-queue-waiting-page",
     ]
     assert recorder.names("CompositeAlarm") == ["shop-pipeline-down-page"]
+    assert recorder.names("Dashboard") == ["shop-resources"], "it has nothing to show on the other"
     assert recorder.one("MetricAlarm", "shop-send-queue-waiting-page").inputs["dimensions"] == {
         "QueueName": "shop-send-email"
     }
