@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from local.deployer import Deployment, Resource
-from local.deployer.model import Json, pascal
+from local.deployer.model import Json
 
 REGION_NAMES: Final[Mapping[str, str]] = {
     "eu-central-1": "EU (Frankfurt)",
@@ -31,14 +30,10 @@ _COMPARED: Final = {
 }
 
 
-def alarms_of(deployment: Deployment) -> list[Json]:
-    """Every alarm of a deployment as CloudWatch's DescribeAlarms would give it. The emulator's own forgets the metrics
-    of metric-math alarms, and calls percentiles averages."""
-    described = {
-        "aws:cloudwatch/metricAlarm:MetricAlarm": _metric_alarm,
-        "aws:cloudwatch/compositeAlarm:CompositeAlarm": _composite_alarm,
-    }
-    return [described[each.type](each) for each in deployment.created if each.type in described]
+def alarms_of(cloudwatch: Any) -> list[Json]:
+    """Every alarm and composite of an account, as DescribeAlarms gives it. `cloudwatch` is a boto3 client."""
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    return [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
 
 
 def notification(
@@ -86,68 +81,6 @@ def notification(
     else:
         message["Trigger"] = _trigger(alarm)
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-
-
-def _metric_alarm(resource: Resource) -> Json:
-    given = resource.outputs
-    names = (
-        "alarmDescription",
-        "comparisonOperator",
-        "datapointsToAlarm",
-        "evaluationPeriods",
-        "extendedStatistic",
-        "metricName",
-        "namespace",
-        "period",
-        "statistic",
-        "threshold",
-        "treatMissingData",
-        "unit",
-    )
-    alarm = pascal({name: given[name] for name in names if given.get(name) is not None})
-    if dimensions := given.get("dimensions"):
-        alarm["Dimensions"] = _named(dimensions)
-    if queries := given.get("metricQueries"):
-        alarm["Metrics"] = [_metric_query(query) for query in queries]
-    if low := given.get("evaluateLowSampleCountPercentiles"):
-        alarm["EvaluateLowSampleCountPercentile"] = low
-    return {**alarm, **_common(resource, given["name"])}
-
-
-def _composite_alarm(resource: Resource) -> Json:
-    given = resource.outputs
-    return {
-        "AlarmDescription": given["alarmDescription"],
-        "AlarmRule": given["alarmRule"],
-        **_common(resource, given["alarmName"]),
-    }
-
-
-def _common(resource: Resource, name: str) -> Json:
-    given = resource.outputs
-    return {
-        "AlarmName": name,
-        "AlarmArn": given["arn"],
-        "OKActions": given.get("okActions", []),
-        "AlarmActions": given.get("alarmActions", []),
-        "InsufficientDataActions": given.get("insufficientDataActions", []),
-    }
-
-
-def _metric_query(query: Json) -> Json:
-    made: Json = pascal({key: query[key] for key in ("id", "expression", "label") if query.get(key)})
-    if metric := query.get("metric"):
-        named = {
-            "Namespace": metric["namespace"],
-            "MetricName": metric["metricName"],
-            "Dimensions": _named(metric.get("dimensions", {})),
-        }
-        made["MetricStat"] = {"Metric": named, "Period": metric["period"], "Stat": metric["stat"]}
-    return {**made, "ReturnData": query.get("returnData", False)}
-
-
-def _named(dimensions: Mapping[str, str]) -> list[Json]:
-    return [{"Name": name, "Value": value} for name, value in dimensions.items()]
 
 
 def _trigger(alarm: Mapping[str, Any]) -> Json:

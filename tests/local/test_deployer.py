@@ -13,6 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from local.alarms import alarms_of
 from local.aws import LocalAws
 from local.config import StackConfigError
 from local.deployer import Deployment, DeploymentError, Resource, Transform, deploy
@@ -53,6 +54,26 @@ def test_every_resource_of_the_program_is_created_or_left_out_with_a_reason(aws:
     assert deployment.resources == len(deployment.created) + len(deployment.not_emulated) > 40
     assert all(one.reason == NOT_EMULATED[one.type] for one in deployment.not_emulated)
     assert not {one.type for one in deployment.created} & NOT_EMULATED.keys()
+
+
+def test_alarms_are_told_as_they_were_made(aws: LocalAws) -> None:
+    assert aws.deployment
+    made = {resource.name: resource.inputs for resource in aws.deployment.created if "Alarm" in resource.type}
+    told = {alarm["AlarmName"]: alarm for alarm in alarms_of(aws.client("cloudwatch"))}
+    assert len(told) == len(made) > 40
+    for inputs in made.values():
+        alarm = told[inputs.get("name") or inputs["alarmName"]]
+        assert alarm["AlarmDescription"] == inputs["alarmDescription"]
+        assert alarm["AlarmActions"] == inputs.get("alarmActions", [])
+        queries = {query["Id"]: query for query in alarm.get("Metrics", [])}
+        assert {query["id"]: query.get("expression") for query in inputs.get("metricQueries", [])} == {
+            id_: query.get("Expression") for id_, query in queries.items()
+        }
+        assert ("MetricName" in alarm) is ("metricName" in inputs)
+        assert alarm.get("Statistic") == inputs.get("statistic")
+        assert alarm.get("ExtendedStatistic") == inputs.get("extendedStatistic")
+        assert alarm.get("EvaluateLowSampleCountPercentile") == inputs.get("evaluateLowSampleCountPercentiles")
+        assert alarm.get("ActionsSuppressor") == (inputs.get("actionsSuppressor") or {}).get("alarm")
 
 
 def test_a_type_is_either_created_or_left_out_and_only_created_ones_have_ignored_properties() -> None:

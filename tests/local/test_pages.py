@@ -92,8 +92,7 @@ class Pager:
 
     def alarms(self) -> list[dict[str, Any]]:
         """Every alarm that the program deployed, as DescribeAlarms gives it."""
-        assert self.aws.deployment
-        return alarms_of(self.aws.deployment)
+        return alarms_of(self.cloudwatch)
 
     def publish(self, message: str) -> None:
         """What CloudWatch does with a notification."""

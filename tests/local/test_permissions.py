@@ -132,13 +132,12 @@ def exercise(account: LocalAws) -> set[str]:
             MessageAttributes={"messageType": {"DataType": "String", "StringValue": "order-confirmation"}},
         )
     account.client("lambda").invoke(FunctionName=account.outputs["probeFunctionArn"], InvocationType="Event")
-    assert account.deployment
-    for alarm in alarms_of(account.deployment):
+    cloudwatch, now = account.client("cloudwatch"), datetime.now(UTC)
+    for alarm in alarms_of(cloudwatch):
         if alarm["AlarmName"].endswith("-intake-orders-dropped-page"):
             dropped = alarm
         if alarm["AlarmName"].endswith("-send-email-unknown-ticket"):
             unknown = alarm
-    cloudwatch, now = account.client("cloudwatch"), datetime.now(UTC)
     cloudwatch.set_alarm_state(AlarmName=dropped["AlarmName"], StateValue="ALARM", StateReason="tried")
     for message in (
         notification(unknown, "ALARM", now, values=[1]),
