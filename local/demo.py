@@ -51,6 +51,7 @@ EXAMPLES = (
     "local.orders --count 50 | .venv/bin/python -m ops send - --wait",
     "ops status S1-00001",
     "ops quarantine list",
+    "local.page send-email-unknown-ticket",
     "ops --help",
 )
 

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, Final
 
-from local.deployer.messaging import mailbox_name
+from local.deployer.messaging import MAILBOX_OF, mailbox_name
 from local.deployer.model import Json
 
 SENDER: Final = "AWS Notifications <no-reply@sns.amazonaws.com>"
@@ -24,6 +24,12 @@ def mails(sqs: Any, address: str) -> list[EmailMessage]:
     url = sqs.get_queue_url(QueueName=mailbox_name(address))["QueueUrl"]
     envelopes = sorted(_taken(sqs, url), key=lambda envelope: str(envelope["Timestamp"]))
     return [as_mailed(envelope, address) for envelope in envelopes]
+
+
+def addresses(sqs: Any) -> list[str]:
+    """Whose mailboxes there are. `sqs` is a boto3 client."""
+    urls = sqs.list_queues(QueueNamePrefix="mailbox-").get("QueueUrls", [])
+    return sorted(sqs.list_queue_tags(QueueUrl=url)["Tags"][MAILBOX_OF] for url in urls)
 
 
 def as_mailed(envelope: Json, address: str) -> EmailMessage:

@@ -86,6 +86,10 @@ def subscription(declared: Declared, account: Account) -> State:
     return arn, declared.state(arn=arn, ownerId=account.id, pendingConfirmation=False)
 
 
+MAILBOX_OF: Final = "mailbox-of"
+"""Tag of a queue that stands for an email address."""
+
+
 def mailbox_name(address: str) -> str:
     """Name of the queue that stands for an email address."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", address)[:56]
@@ -105,7 +109,7 @@ def mailbox(account: Account, address: str) -> str:
         "Condition": {"ArnLike": {"aws:SourceArn": account.arn("sns", "*")}},
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [topics_may_send]})
-    account.client("sqs").create_queue(QueueName=name, Attributes={"Policy": policy})
+    account.client("sqs").create_queue(QueueName=name, Attributes={"Policy": policy}, tags={MAILBOX_OF: address})
     return arn
 
 
