@@ -204,35 +204,6 @@ def notifications(pager: Pager, alarm: dict[str, Any]) -> list[str]:
     return told
 
 
-# ---- By hand ----
-
-
-def by_hand(pager: Pager, *arguments: str) -> Result:
-    return CliRunner().invoke(page.app, [*arguments, "--folder", str(pager.aws.folder)])
-
-
-@pytest.mark.parametrize("name", ["send-email-unknown-ticket", "mailroom-local-pipeline-down-page"])
-def test_an_alarm_that_is_raised_by_hand_prints_what_is_mailed(quiet: Pager, name: str) -> None:
-    shown = by_hand(quiet, name)
-    assert shown.exit_code == 0, shown.output
-    assert shown.stdout.startswith(f"To: {TEAM if name.endswith('ticket') else ON_CALL}\nSubject: [")
-    assert name in shown.stdout
-    assert "\nALARM since " in shown.stdout
-
-
-def test_alarms_are_listed_and_a_misspelt_one_is_said_to_be_meant_otherwise(quiet: Pager) -> None:
-    assert by_hand(quiet).stdout.split() == sorted(alarm["AlarmName"] for alarm in quiet.alarms())
-    wrong = by_hand(quiet, "send-email-unkown-ticket")
-    assert wrong.exit_code == 2
-    assert "Did you mean send-email-unknown-ticket?" in wrong.output
-
-
-def test_without_a_local_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(page.app, ["any", "--folder", str(tmp_path)])
-    assert shown.exit_code != 0
-    assert "make up" in shown.output
-
-
 # ---- Every alarm ----
 
 
@@ -414,3 +385,32 @@ def test_what_cannot_be_read_ends_in_the_dead_letter_queue(quiet: Pager) -> None
 
     assert "what is this?" in eventually(found, bool)
     sqs.set_queue_attributes(QueueUrl=outputs["notifyQueueUrl"], Attributes={"RedrivePolicy": json.dumps(dead)})
+
+
+# ---- By hand: last, as what it raises is told, too ----
+
+
+def by_hand(pager: Pager, *arguments: str) -> Result:
+    return CliRunner().invoke(page.app, [*arguments, "--folder", str(pager.aws.folder)])
+
+
+@pytest.mark.parametrize("name", ["send-email-unknown-ticket", "mailroom-local-pipeline-down-page"])
+def test_an_alarm_that_is_raised_by_hand_prints_what_is_mailed(quiet: Pager, name: str) -> None:
+    shown = by_hand(quiet, name)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith(f"To: {TEAM if name.endswith('ticket') else ON_CALL}\nSubject: [")
+    assert name in shown.stdout
+    assert "\nALARM since " in shown.stdout
+
+
+def test_alarms_are_listed_and_a_misspelt_one_is_said_to_be_meant_otherwise(quiet: Pager) -> None:
+    assert by_hand(quiet).stdout.split() == sorted(alarm["AlarmName"] for alarm in quiet.alarms())
+    wrong = by_hand(quiet, "send-email-unkown-ticket")
+    assert wrong.exit_code == 2
+    assert "Did you mean send-email-unknown-ticket?" in wrong.output
+
+
+def test_without_a_local_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(page.app, ["any", "--folder", str(tmp_path)])
+    assert shown.exit_code != 0
+    assert "make up" in shown.output
