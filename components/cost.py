@@ -36,7 +36,7 @@ GB_SECOND: Final = Decimal("0.0000133334")
 REQUEST: Final = Decimal("0.20") / 1_000_000
 
 FREE_DASHBOARDS: Final = 3
-"""The first three dashboards of an account have no price. All other lines are before AWS's free tier."""
+"""AWS's free tier gives an account its first three dashboards. All other lines are before the free tier."""
 
 # Points a month for 1,000 emails. What every email does is certain. The rest is an assumption of what a healthy shop
 # sees: 1 % hard and 1 % soft bounces, a complaint in 5,000, an order in a thousand that is repeated, malformed or off.
@@ -64,7 +64,8 @@ POINTS: Final[Mapping[Metric, float]] = {
 }
 BY_THE_PROBER: Final = (contract.OLDEST_OPEN_EMAIL, contract.PROBE_FAILURES)
 
-# Measured: `make demo` logs 2.5 kB an email (build/local/demo/*.jsonl); Lambda adds 0.5 kB an invocation of its own.
+# `make demo` logs 2.5 kB an email (build/local/demo/*.jsonl). Lambda's own lines are not there: 0.5 kB for each of
+# three invocations is an estimate.
 LOG_BYTES_PER_EMAIL: Final = 4_000
 # The order's, and one for each invocation: one to send, two to record that it was sent and delivered. All are recorded
 # as long as there are fewer than one a second; X-Ray then takes 5 %.
@@ -109,7 +110,7 @@ def bill(
     rare = [metric for metric in metrics if metric not in BY_THE_PROBER and metric not in always]
     probed = [metric for metric in metrics if metric in BY_THE_PROBER]
     return [
-        Line("dashboards (an account's first three have no price)", str(dashboards), paid * DASHBOARD_MONTH),
+        Line("dashboards (an account's first three are in AWS's free tier)", str(dashboards), paid * DASHBOARD_MONTH),
         Line("metrics in alarms", f"{watched} in {len(alarms)} alarms", watched * ALARM_METRIC_MONTH),
         Line("composite alarms", str(len(composites)), len(composites) * COMPOSITE_MONTH),
         Line("metrics of every hour", str(len(always)), _metrics(always, emails)),

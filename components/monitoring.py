@@ -85,7 +85,8 @@ class Monitoring(pulumi.ComponentResource):
     """The dashboards' addresses in the console: `outcomes`, `resources`."""
 
     cost: dict[str, Any]
-    """What watching costs in USD: `total` a month, its `lines` (what, quantity, usd), and `per_thousand_emails`."""
+    """What watching costs in USD: `total` a month, its `lines` (what, quantity, usd), and what `per_thousand_emails`
+    add; a month is expected to have `emails`."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         watch = sum(args.watches, Watch())
@@ -145,7 +146,8 @@ class Monitoring(pulumi.ComponentResource):
         self.cost = {
             "total": f"{total(lines)}",
             "lines": [{"what": line.what, "quantity": line.quantity, "usd": f"{line.usd:.2f}"} for line in lines],
-            "per_thousand_emails": f"{total(per_thousand())}",
+            "per_thousand_emails": f"{sum(line.usd for line in per_thousand()):.3f}",
+            "emails": args.emails,
         }
         self.register_outputs({"dashboards": self.dashboards, "cost": self.cost})
 
