@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-SOURCES := __main__.py settings.py components handlers local ops tests bench
+SOURCES := __main__.py settings.py components handlers observability local ops tests bench
 export PULUMI_ERROR_OUTPUT_STRING := true
 export PYTHONPATH := .
 
