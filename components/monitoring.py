@@ -26,8 +26,8 @@ from components.watch import (
 )
 from handlers.telemetry.contract import AlarmCard, Metric
 
-# How long a composite holds back for its cause to be found out, and keeps quiet once the cause is over: alarms are
-# evaluated once a minute, each at a second of its own, and data points come up to a minute late.
+# How long a composite holds back for its cause to be found out, and keeps quiet once the cause and its echo are over:
+# alarms are evaluated once a minute, each at a second of its own, and data points come up to a minute late.
 SUPPRESSOR_WAIT: Final = 180
 SUPPRESSOR_EXTENSION: Final = 300
 
@@ -177,7 +177,11 @@ class Monitoring(pulumi.ComponentResource):
             alarm_rule=rule(composite, self._physical),
             **self._tells(unheard=False),
             actions_suppressor=(
-                {"alarm": suppressor, "wait_period": SUPPRESSOR_WAIT, "extension_period": SUPPRESSOR_EXTENSION}
+                {
+                    "alarm": suppressor,
+                    "wait_period": SUPPRESSOR_WAIT,
+                    "extension_period": composite.echo + SUPPRESSOR_EXTENSION,
+                }
                 if suppressor
                 else None
             ),

@@ -202,7 +202,7 @@ def composite_name(severity: Severity) -> str:
 
 def composites(objectives: Sequence[Objective] = OBJECTIVES) -> list[Composite]:
     """One composite for each severity: any objective's pair, both windows at once. The pipeline being down is a cause,
-    and has told already."""
+    and has told already; what it cost is in the pairs' short windows for as long as these last."""
     summaries = {
         Severity.PAGE: "A promise to customers is being broken fast: the error budget will be gone within days",
         Severity.TICKET: "A promise is being broken slowly: the month's error budget will not last",
@@ -220,6 +220,10 @@ def composites(objectives: Sequence[Objective] = OBJECTIVES) -> list[Composite]:
             ],
             because="both windows of a pair burn: it matters, and it is still going on",
             suppressed_by=PIPELINE_DOWN,
+            echo=max(
+                (burn.short for objective in objectives for burn in objective.burns if burn.severity is severity),
+                default=0,
+            ),
         )
         for severity, summary in summaries.items()
     ]

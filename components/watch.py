@@ -143,6 +143,7 @@ class Composite:
     Attributes:
         any_of: it is in ALARM when all alarms of any of these groups are; their names, without the stack's.
         suppressed_by: name of the composite that it keeps quiet behind: its cause, which has told already.
+        echo: seconds that it may stay in ALARM when its cause is over, by what its windows still hold.
     """
 
     condition: str
@@ -151,6 +152,7 @@ class Composite:
     any_of: Sequence[Sequence[str]]
     because: str
     suppressed_by: str = ""
+    echo: int = 0
 
     @property
     def name(self) -> str:

@@ -146,13 +146,14 @@ def test_a_composite_keeps_quiet_behind_its_cause() -> None:
         any_of=[[PLAIN.name, PART.name]],
         because="both",
         suppressed_by=PIPELINE_DOWN,
+        echo=1800,
     )
     composite = made(PLAIN, PART, composites=[follower]).one("CompositeAlarm", "m-follows-ticket")
     assert composite.inputs["alarmRule"] == '(ALARM("m-test-queue-waiting-ticket") AND ALARM("m-test-queue-dead-page"))'
     assert composite.inputs["actionsSuppressor"] == {
         "alarm": "m-test-pipeline-down-page",
         "waitPeriod": 180,
-        "extensionPeriod": 300,
+        "extensionPeriod": 1800 + 300,
     }
     assert "CompositeAlarm m-pipeline-down-page" in composite.dependencies
 

@@ -130,3 +130,9 @@ def test_the_dashboard_shows_what_is_left_of_each_budget_even_where_nothing_alar
     assert [graph.span for graph in graphs] == [30 * DAY] * len(OBJECTIVES)
     formulas = [signal.formula for graph in graphs for signal in graph.signals if isinstance(signal, Expression)]
     assert formulas == [f"100 * (1 - FILL(missed, 0) / {budget})" for budget in ("0.001", "0.005", "0.01")]
+
+
+def test_a_composite_keeps_quiet_behind_its_cause_for_as_long_as_its_windows_remember_it() -> None:
+    page, ticket = composites()
+    assert page.echo == max(burn.short for burn in (FAST, STEADY))
+    assert ticket.echo == SLOW.short
