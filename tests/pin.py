@@ -12,7 +12,7 @@ from typing import Any
 from local.config import ROOT
 from tests.alarm_table import alarm_table
 from tests.cost_page import cost_page
-from tests.programs import STACKS, program
+from tests.recorded import STACKS, program
 
 PINNED = ROOT / "tests" / "pinned"
 

@@ -10,12 +10,12 @@ import pytest
 
 from handlers.telemetry.contract import AlarmCard
 from local.config import ROOT, stack_config
-from local.deployer.engine import run_program
+from observability.program.recorder import run_recorded
 from settings import SettingsError
 from tests.components.dashboard_schema import faults
 from tests.components.recorder import Recorder
 from tests.pin import FILES, PINNED
-from tests.programs import STACKS, program
+from tests.recorded import STACKS, program
 
 OUTPUTS = {
     "region", "stack", "endpoint", "productionSending", "orderTopicArn", "sendQueueArn", "sendQueueUrl", "sendDlqArn",
@@ -201,6 +201,6 @@ def test_wrong_settings_stop_the_program_before_anything_is_registered() -> None
     recorder = Recorder()
     config = {**stack_config("dev"), "mailroom:sendRate": "0", "mailroom:ownr": "me"}
     with pytest.raises(SettingsError, match=r"2 settings are wrong in stack 'dev'") as refused:
-        run_program(ROOT / "__main__.py", recorder, project="mailroom", stack="dev", config=config)
+        run_recorded(ROOT, recorder, project="mailroom", stack="dev", config=config)
     assert len(refused.value.faults) == 2
     assert recorder.resources == []

@@ -24,7 +24,7 @@ from handlers.mail.sending import backoff
 from handlers.telemetry.contract import METRICS, AlarmCard
 from local.config import ROOT
 from ops.cli import app
-from tests.programs import STACKS, program
+from tests.recorded import STACKS, program
 
 RUNBOOK = ROOT / "docs/runbook.md"
 TEXT = RUNBOOK.read_text(encoding="utf-8")

@@ -15,9 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.config import ROOT, Value, project_name, stack_config
 from local.deployer.catalogue import CREATE, IGNORED, NOT_EMULATED
-from local.deployer.engine import run_program
 from local.deployer.guards import Guards
 from local.deployer.model import Account, Declared, DeploymentError, Json, plain, whole
+from observability.errors import ToolkitError
+from observability.program.runner import run_program
 
 __all__ = ["Deployment", "DeploymentError", "NotEmulated", "Resource", "Transform", "deploy"]
 
@@ -96,7 +97,7 @@ def deploy(
     deployer = _Deployer(endpoint, f"{project}/{stack}", transform or (lambda _type, _name, inputs: inputs))
     try:
         outputs = whole(run_program(root / "__main__.py", deployer, project=project, stack=stack, config=config))
-    except pulumi.RunError as error:
+    except (pulumi.RunError, ToolkitError) as error:
         raise DeploymentError(str(error)) from error
     deployer.guards.check_finished()
     if outputs_path:

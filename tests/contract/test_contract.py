@@ -5,16 +5,18 @@ And the proof that these tests can fail: everything that could be changed about 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
 from handlers.telemetry.contract import METRICS, NAMESPACE, Dimension, Metric, Unit
+from observability.check import Emission, Emitted, Finding, Look, check, check_looks, looks
+from observability.model import MetricKey
+from observability.sources import estate_of
 from tests.contract.emissions import ANY, DIMENSIONS, EXPECTED, UNITS
 from tests.contract.mutants import UNCHANGED, contract_mutants, emission_mutants, noticed
-from tests.contract.watched import Look, looks, names_of, wrongs
-from tests.programs import STACKS, program
+from tests.recorded import STACKS, recording
 
 EMITTED = {name: DIMENSIONS for values in EXPECTED.values() for name in values}
 """Our metrics, as the captured run emits them."""
@@ -41,21 +43,21 @@ def test_an_indicator_is_seen_to_hit_and_to_miss() -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_alarms_and_dashboards_look_at_metrics_that_have_points(stack: str) -> None:
-    assert list(_wrongs(stack, _looks(stack))) == []
+    seen = recording(stack)
+    assert check(estate_of(seen), _emissions(stack), seen.resources) == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_declared_metric_is_looked_at(stack: str) -> None:
-    watched = {look.metric for look in _looks(stack) if look.namespace == NAMESPACE}
+    watched = {look.key.name for look in _looks(stack) if look.key.namespace == NAMESPACE}
     assert watched == {metric.name for metric in METRICS}
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_any_change_to_what_an_alarm_or_a_widget_looks_at_is_noticed(stack: str) -> None:
-    changed = [(look, mutant) for look in _looks(stack) for mutant in _changes(look)]
+    changed = [mutant for look in _looks(stack) for mutant in _changes(look)]
     assert len(changed) > 4 * len(_looks(stack)) - 20
-    unseen = [mutant for _, mutant in changed if not list(_wrongs(stack, [mutant]))]
-    assert not unseen
+    assert [mutant for mutant in changed if not _wrongs(stack, mutant)] == []
 
 
 @pytest.mark.mutation
@@ -90,20 +92,42 @@ def _emitted() -> dict[str, tuple[str, set[str]]]:
     return {name: (UNITS.get(name, "Count"), set(names)) for name, names in EMITTED.items()}
 
 
+def _emissions(stack: str) -> Emitted:
+    """The metrics of the captured run, as they are emitted where `stack` is deployed."""
+    return Emitted(
+        tuple(
+            Emission(
+                namespace=NAMESPACE,
+                name=name,
+                dimensions=dict.fromkeys(dimensions, frozenset({stack})),
+                by="the handlers",
+                units=frozenset({UNITS.get(name, "Count")}),
+                exact=True,
+            )
+            for name, dimensions in EMITTED.items()
+        )
+    )
+
+
 def _looks(stack: str) -> list[Look]:
-    return looks(program(stack)[0])
+    return looks(estate_of(recording(stack)))
 
 
-def _wrongs(stack: str, found: list[Look]) -> Iterator[str]:
-    return wrongs(found, emitted=EMITTED, stack=stack, names=names_of(program(stack)[0]))
+def _wrongs(stack: str, look: Look) -> list[Finding]:
+    return check_looks([look], _emissions(stack), recording(stack).resources)
 
 
 def _changes(look: Look) -> Iterator[Look]:
-    yield replace(look, metric=f"{look.metric}Two")
-    yield replace(look, namespace=f"{look.namespace}Two")
-    yield replace(look, dimensions={**look.dimensions, "Version": "2"})
-    for name, value in look.dimensions.items():
-        others = {key: value_ for key, value_ in look.dimensions.items() if key != name}
-        yield replace(look, dimensions=others)
-        yield replace(look, dimensions={**others, f"{name}Two": value})
-        yield replace(look, dimensions={**look.dimensions, name: f"{value}-two"})
+    key, dimensions = look.key, dict(look.key.dimensions)
+
+    def changed(namespace: str = key.namespace, name: str = key.name, by: Mapping[str, str] = dimensions) -> Look:
+        return replace(look, stat=replace(look.stat, key=MetricKey.of(namespace, name, by)))
+
+    yield changed(name=f"{key.name}Two")
+    yield changed(namespace=f"{key.namespace}Two")
+    yield changed(by={**dimensions, "Version": "2"})
+    for name, value in dimensions.items():
+        others = {each: value_ for each, value_ in dimensions.items() if each != name}
+        yield changed(by=others)
+        yield changed(by={**others, f"{name}Two": value})
+        yield changed(by={**dimensions, name: f"{value}-two"})

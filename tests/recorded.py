@@ -13,7 +13,8 @@ import pulumi
 
 from components import packaging
 from local.config import ROOT, stack_config
-from local.deployer.engine import run_program
+from observability.program import Recording
+from observability.program.recorder import run_recorded
 from tests.components.recorder import Recorder
 
 STACKS = ("dev", "prod", "local")
@@ -22,11 +23,17 @@ STACKS = ("dev", "prod", "local")
 @cache
 def program(stack: str, **overrides: str) -> tuple[Recorder, dict[str, Any]]:
     """What a stack registers, and its outputs. `overrides` are settings, without the project's name."""
-    recorder = Recorder()
     config = stack_config(stack, {f"mailroom:{key}": value for key, value in overrides.items()})
+    recorder = Recorder(root=ROOT, config=config)
     with patch.object(packaging, "layer_archive", _layer):
-        outputs = run_program(ROOT / "__main__.py", recorder, project="mailroom", stack=stack, config=config)
+        outputs = run_recorded(ROOT, recorder, project="mailroom", stack=stack, config=config)
     return recorder, outputs
+
+
+def recording(stack: str) -> Recording:
+    """The same as the toolkit has it."""
+    recorder, outputs = program(stack)
+    return Recording(project="mailroom", stack=stack, resources=tuple(recorder.resources), outputs=outputs)
 
 
 @cache
