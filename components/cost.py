@@ -1,4 +1,5 @@
-"""What watching costs a month, line by line, from what is registered. Prices of us-east-1, before AWS's free tier.
+"""What watching costs a month, line by line, from what is registered. Prices of us-east-1, before AWS's free tier; they
+are the toolkit's (`observability/prices.yaml`), and its bill comes to the same.
 
 Custom metrics are billed by the hour in which they have points, so one that speaks rarely costs little: a metric with n
 points a month, at random, has points in a share 1 - e^(-n/730) of the hours.
@@ -7,7 +8,6 @@ points a month, at random, has points in a share 1 - e^(-n/730) of the hours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from math import exp
 from typing import Final
 
 import pulumi
@@ -15,27 +15,24 @@ import pulumi
 from components.watch import Alarm, Composite, Expression
 from handlers.telemetry import contract
 from handlers.telemetry.contract import Metric
+from observability.prices import HOURS, Plan, load, share_of_hours
 
-READ_ON: Final = "2026-11"
-"""When the prices below were read."""
+PRICES: Final = load()
 
-HOURS: Final = 730
+READ_ON: Final = PRICES.read
+"""When the prices were read."""
 
-# https://aws.amazon.com/cloudwatch/pricing/, us-east-1
-METRIC_MONTH: Final = Decimal("0.30")
-ALARM_METRIC_MONTH: Final = Decimal("0.10")
-COMPOSITE_MONTH: Final = Decimal("0.50")
-DASHBOARD_MONTH: Final = Decimal("3.00")
-LOG_GB: Final = Decimal("0.50")
-# https://aws.amazon.com/xray/pricing/
-TRACE: Final = Decimal("5.00") / 1_000_000
-# https://aws.amazon.com/ses/pricing/ (Essentials, what accounts opened since 2026-07-21 have)
-EMAIL: Final = Decimal("0.16") / 1000
-# https://aws.amazon.com/lambda/pricing/, arm64
-GB_SECOND: Final = Decimal("0.0000133334")
-REQUEST: Final = Decimal("0.20") / 1_000_000
+METRIC_MONTH: Final = PRICES["cloudwatch.metric"].each
+ALARM_METRIC_MONTH: Final = PRICES["cloudwatch.alarm-metric"].each
+COMPOSITE_MONTH: Final = PRICES["cloudwatch.composite"].each
+DASHBOARD_MONTH: Final = PRICES["cloudwatch.dashboard"].each
+LOG_GB: Final = PRICES["logs.gb"].each
+TRACE: Final = PRICES["xray.trace"].each
+EMAIL: Final = PRICES.under(Plan.ESSENTIALS, "ses.email").each
+GB_SECOND: Final = PRICES["lambda.gb-second.arm64"].each
+REQUEST: Final = PRICES["lambda.request"].each
 
-FREE_DASHBOARDS: Final = 3
+FREE_DASHBOARDS: Final = int(PRICES["cloudwatch.dashboard"].free)
 """AWS's free tier gives an account its first three dashboards. All other lines are before the free tier."""
 
 # Points a month for 1,000 emails. What every email does is certain. The rest is an assumption of what a healthy shop
@@ -154,7 +151,7 @@ def _metrics_in(alarm: Alarm) -> int:
 
 def _share(metric: Metric, emails: int) -> Decimal:
     """Share of a month's hours in which the metric has a point."""
-    return Decimal(1 - exp(-POINTS[metric] * emails / 1000 / HOURS))
+    return share_of_hours(Decimal(str(POINTS[metric])) * emails / 1000)
 
 
 def _metrics(metrics: Sequence[Metric], emails: int) -> Decimal:
