@@ -20,8 +20,8 @@ $(STAMP): requirements/dev.txt
 
 setup: $(STAMP) ## make the virtual environment
 
-demo: $(STAMP) ## run the pipeline here: deploy, send orders, say what became of each (ORDERS=file.jsonl)
-	@$(BIN)/python -m local.demo $(if $(ORDERS),--orders "$(ORDERS)")
+demo: $(STAMP) ## run the pipeline here: deploy, send orders, say what became of each (ORDERS=file.jsonl); or an incident (INCIDENT=name)
+	@$(BIN)/python -m local.demo $(if $(ORDERS),--orders "$(ORDERS)") $(if $(INCIDENT),--incident "$(INCIDENT)")
 
 up: $(STAMP) ## deploy the pipeline here and keep it running; Ctrl-C stops it
 	@$(BIN)/python -m local.demo up
@@ -46,8 +46,16 @@ format: $(STAMP) ## format the sources
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
-bench: $(STAMP) ## measure the handlers beside plain ones; writes build/bench.json
+bench: $(STAMP) ## measure handlers beside plain ones, and alarms beside bare sums; writes build/bench*.json
 	@$(BIN)/python -m bench.handlers
+	@$(BIN)/python -m bench.alarms
+
+incidents: $(STAMP) ## replay what is on record, and see that every change to an alarm would be noticed
+	@$(BIN)/python -m observability replay tests/incidents --stack prod --brief
+	@$(BIN)/python -m observability mutate tests/incidents --stack prod
+
+review: $(STAMP) ## what the working tree changes, for a reviewer; writes build/review/ (BASE=main)
+	@$(BIN)/python -m observability review --base "$(or $(BASE),main)"
 
 # The AWS SDK and what only it needs come with the Lambda runtime, so the layer's list leaves them out.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url
@@ -61,4 +69,4 @@ lock: $(STAMP) ## pin the packages again, with hashes, from requirements/*.in
 clean: ## remove what was built, and the virtual environment
 	rm -rf build .venv
 
-.PHONY: help setup demo up emulator test proof check format bench lock clean
+.PHONY: help setup demo up emulator test proof check format bench incidents review lock clean

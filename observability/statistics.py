@@ -149,6 +149,16 @@ def reduce(statistic: Statistic, samples: Samples) -> Values:
     return np.where(unusable, np.nan, result)
 
 
+def rank(statistic: Statistic, samples: int) -> int | None:
+    """Which of so many single samples, in ascending order and counted from 1, a percentile is; None for what is no
+    percentile."""
+    if statistic.family != PERCENTILE:
+        return None
+    nothing = np.empty((0, 1))
+    _, last = _trimmed(statistic, nothing, nothing, np.array([float(samples)]))
+    return int(last[0])
+
+
 @dataclass(frozen=True, slots=True)
 class _Span:
     """What a reduction looks at: sample number r of a period, from 1, is within the boundaries if first < r <= last."""
