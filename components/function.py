@@ -202,9 +202,8 @@ class InstrumentedFunction(pulumi.ComponentResource):
             signal=series("Errors", "Sum", "errors"),
             comparison=Comparison.AT_LEAST,
             threshold=1,
-            because="any failed invocation, twice in a quarter of an hour; a single one is retried and heals."
-            " Messages that"
-            " fail one by one are not counted here",
+            because="invocations failed in two minutes of a quarter of an hour, at the least; a single one is retried"
+            " and heals. Messages that fail one by one are not counted here",
             period=FIVE_MINUTES,
             points=(2, 3),
             missing=Missing.NOT_BREACHING,
@@ -219,8 +218,8 @@ class InstrumentedFunction(pulumi.ComponentResource):
             signal=series("Throttles", "Sum", "throttles"),
             comparison=Comparison.AT_LEAST,
             threshold=1,
-            because="throttled for a quarter of an hour on end; event sources keep to their own limit, so it is"
-            " the account's",
+            because="throttled in three periods on end, which is seven minutes at the least, as CloudWatch's windows"
+            " slide; event sources keep to their own limit, so it is the account's",
             period=FIVE_MINUTES,
             points=(3, 3),
             missing=Missing.NOT_BREACHING,

@@ -104,7 +104,12 @@ class DeliveryLedger(pulumi.ComponentResource):
             condition="system-errors",
             severity=Severity.TICKET,
             summary="DynamoDB fails by its own fault: orders come back and are sent late",
-            signal=series("SystemErrors", "Sum", "system errors", Operation="UpdateItem"),
+            # DynamoDB reports what it has to: without FILL the last few errors would be taken for the present.
+            signal=Expression(
+                formula="FILL(errors, 0)",
+                series={"errors": series("SystemErrors", "Sum", "system errors", Operation="UpdateItem")},
+                label="system errors",
+            ),
             comparison=Comparison.AT_LEAST,
             threshold=5,
             because="five in 5 min of UpdateItem, the call on every email's way; the SDK asks three times before"

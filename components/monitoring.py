@@ -313,7 +313,4 @@ def _metric(series: Series) -> dict[str, Any]:
 
 
 def _statistic(stat: str) -> dict[str, str]:
-    if stat.startswith("p"):
-        # With too few samples a percentile is one of them: the state is kept instead.
-        return {"extended_statistic": stat, "evaluate_low_sample_count_percentiles": "ignore"}
-    return {"statistic": stat}
+    return {"extended_statistic" if stat.startswith("p") else "statistic": stat}

@@ -165,7 +165,7 @@ def burn_alarms(objective: Objective, burn: Burn, stack: str) -> tuple[Alarm, Al
     limit, volume = float(threshold(objective, burn)), least_volume(objective, burn)
     missed = own(objective.misses, stack, stat="Average", label="share missed")
     judged = Expression(
-        formula=f"IF(events >= {volume}, missed, 0)",
+        formula=f"IF(FILL(events, 0) >= {volume}, missed, 0)",
         series={"events": own(objective.misses, stack, stat="SampleCount"), "missed": missed},
         label="share missed",
     )

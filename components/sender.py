@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Final, NotRequired, TypedDict
 
 import pulumi
@@ -17,6 +18,7 @@ from components.watch import (
     Alarm,
     Board,
     Comparison,
+    Expression,
     Graph,
     Missing,
     Series,
@@ -48,9 +50,14 @@ SES_COMPLAINT_REVIEW: Final = 0.001
 # A rate is judged over the shortest time that gives it enough emails at 60,000 a month: 500 in six hours, 2,000 a day.
 BOUNCE_PERIOD: Final = 6 * HOUR
 COMPLAINT_PERIOD: Final = DAY
-# With 100 emails one bounce is 1 %, under every threshold; with 1,000 one complaint is 0.1 %, which is not above it.
+# A share of fewer says little. A threshold that one bounce or complaint alone would cross needs more: `least_volume`.
 BOUNCE_VOLUME: Final = 100
 COMPLAINT_VOLUME: Final = 1000
+
+
+def least_volume(threshold: Decimal, floor: int) -> int:
+    """The fewest emails of which a rate is judged by this threshold in percent: as many as make one alone no alarm."""
+    return max(floor, ceil(100 / threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,12 +211,16 @@ class SendingDomain(pulumi.ComponentResource):
             guarded: whether there are alarms. A stack that writes to the mailbox simulator has no reputation to lose.
         """
         sent = own(EMAILS_SENT, stack)
-        bounces = share(own(BOUNCES, stack), sent, at_least=BOUNCE_VOLUME, label="bounced, % of sent")
-        complaints = share(own(COMPLAINTS, stack), sent, at_least=COMPLAINT_VOLUME, label="complained, % of sent")
+
+        def bounced(at_least: int) -> Expression:
+            return share(own(BOUNCES, stack), sent, at_least=at_least, label="bounced, % of sent")
+
+        def complained(at_least: int) -> Expression:
+            return share(own(COMPLAINTS, stack), sent, at_least=at_least, label="complained, % of sent")
 
         def rate(condition: str, severity: Severity, threshold: Decimal) -> Alarm:
             bounce = condition == "bounce-rate"
-            volume = BOUNCE_VOLUME if bounce else COMPLAINT_VOLUME
+            volume = least_volume(threshold, BOUNCE_VOLUME if bounce else COMPLAINT_VOLUME)
             reviewed = "5 % (pauses at 10 %)" if bounce else "0.1 % (pauses at 0.5 %)"
             return Alarm(
                 component="sender",
@@ -218,7 +229,7 @@ class SendingDomain(pulumi.ComponentResource):
                 summary=f"{'Hard bounces' if bounce else 'Spam complaints'} are above {threshold:g}"
                 " % of the"
                 " emails sent: AWS may pause the account",
-                signal=bounces if bounce else complaints,
+                signal=bounced(volume) if bounce else complained(volume),
                 comparison=Comparison.ABOVE,
                 threshold=float(threshold),
                 because=f"{threshold:g} %, a setting; AWS reviews an account at {reviewed}. Our own count: it knows one"
@@ -273,7 +284,7 @@ class SendingDomain(pulumi.ComponentResource):
                     board=Board.OUTCOMES,
                     section=section,
                     title="Bounce rate: emails to addresses that do not exist, in % of those sent in 6 hours",
-                    signals=[bounces],
+                    signals=[bounced(BOUNCE_VOLUME)],
                     unit="%",
                     lines=alarms["bounce"] if guarded else [],
                     period=BOUNCE_PERIOD,
@@ -282,7 +293,7 @@ class SendingDomain(pulumi.ComponentResource):
                     board=Board.OUTCOMES,
                     section=section,
                     title="Complaint rate: emails marked as spam, in % of those sent in a day",
-                    signals=[complaints],
+                    signals=[complained(COMPLAINT_VOLUME)],
                     unit="%",
                     lines=alarms["complaint"] if guarded else [],
                     period=COMPLAINT_PERIOD,

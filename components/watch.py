@@ -82,10 +82,13 @@ def own(metric: Metric, stack: str, stat: str = "Sum", label: str = "") -> Serie
 
 
 def share(part: Series, whole: Series, *, at_least: int, label: str, percent: bool = True) -> Expression:
-    """`part` of `whole`, in percent; 0 where `whole` is under `at_least`, so that one of two at night is no alarm."""
+    """`part` of `whole`, in percent; 0 where `whole` is under `at_least`, so that one of two at night is no alarm.
+
+    Nothing is 0, too: for a period without a point CloudWatch takes an older one, and would tell of what is over.
+    """
     factor = "100 * " if percent else ""
     return Expression(
-        formula=f"IF(whole >= {at_least}, {factor}FILL(part, 0) / whole, 0)",
+        formula=f"IF(FILL(whole, 0) >= {at_least}, {factor}FILL(part, 0) / whole, 0)",
         series={"part": part, "whole": whole},
         label=label,
     )

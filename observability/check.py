@@ -7,6 +7,7 @@ in CloudWatch says so: it stays in INSUFFICIENT_DATA, or in OK where missing dat
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -277,6 +278,7 @@ class _Checker:
                 case MetricAlarm():
                     yield from self._expressions(alarm)
                     yield from self._reachable(alarm)
+                    yield from self._samples(alarm)
                 case CompositeAlarm():
                     yield from self._children(alarm)
             yield from self._told(alarm)
@@ -497,6 +499,21 @@ class _Checker:
             yield self._finding(
                 Severity.FAULT, "always", f"alarm {alarm.name}", f"{bounds}, so it is always {what}", str(stat.key)
             )
+
+    def _samples(self, alarm: MetricAlarm) -> Iterator[Finding]:
+        """A percentile that CloudWatch does not go by until there are many samples in a period."""
+        for stat in alarm.metrics if alarm.low_samples == "ignore" else ():
+            if needed := math.ceil(stat.statistic.samples_needed):
+                yield self._finding(
+                    Severity.NOTE,
+                    "samples",
+                    f"alarm {alarm.name}",
+                    f"it keeps its state in every period of {stat.period} s with fewer than {needed:,} samples,"
+                    " for EvaluateLowSampleCountPercentile is ignore",
+                    f"{stat.statistic} of {stat.key}",
+                    "If there may be fewer, let it evaluate them, or give it a least volume by metric math:"
+                    " IF(FILL(samples, 0) >= 20, percentile, 0).",
+                )
 
     def _children(self, alarm: CompositeAlarm) -> Iterator[Finding]:
         where = f"alarm {alarm.name}"

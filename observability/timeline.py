@@ -73,7 +73,7 @@ def lines(outcome: Outcome) -> Iterator[Text]:
     for each in told:
         line = Text.assemble(
             f"  {clock(incident.start + each.after, day=long)}",
-            (f"  +{spoken(each.after):<8}", "dim"),
+            (f"  +{spoken(each.after):<9} ", "dim"),
             f"{outcome.short(each.alarm):<{wide}}  ",
         )
         line.append_text(_what(each, alarms[each.alarm], outcome))

@@ -233,8 +233,8 @@ def test_two_formulas_that_use_the_same_ids_do_not_meet_in_one_widget() -> None:
     entries = metric(replace(GRAPH, signals=[BOUNCE_RATE, late]))["metrics"]
     formulas = [entry[0] for entry in entries if len(entry) == 1]
     assert [each["expression"] for each in formulas] == [
-        "IF(e1_whole >= 100, 100 * FILL(e1_part, 0) / e1_whole, 0)",
-        "IF(e2_whole >= 10, 100 * FILL(e2_part, 0) / e2_whole, 0)",
+        "IF(FILL(e1_whole, 0) >= 100, 100 * FILL(e1_part, 0) / e1_whole, 0)",
+        "IF(FILL(e2_whole, 0) >= 10, 100 * FILL(e2_part, 0) / e2_whole, 0)",
     ]
     hidden = {entry[-1]["id"]: (entry[1], entry[-1]["visible"]) for entry in entries if len(entry) > 1}
     assert hidden == {

@@ -80,7 +80,7 @@ def test_the_least_volume_is_the_smallest_at_which_one_miss_alone_is_no_alarm(ta
 def test_only_the_long_window_carries_the_volume_and_both_have_their_windows_period() -> None:
     long, short = burn_alarms(SENT, FAST, "test")
     assert isinstance(long.signal, Expression)
-    assert long.signal.formula == "IF(events >= 70, missed, 0)"
+    assert long.signal.formula == "IF(FILL(events, 0) >= 70, missed, 0)"
     assert {series.stat for series in long.signal.series.values()} == {"SampleCount", "Average"}
     assert isinstance(short.signal, Series)
     assert (long.period, short.period) == (HOUR, 5 * MINUTE)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from decimal import Decimal
+from fractions import Fraction
 
-from components.sender import SendingDomain, SendingDomainArgs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.sender import SendingDomain, SendingDomainArgs, least_volume
 from tests.components.recorder import ACCOUNT, Recorder, record
 
 CONFIGURATION_SET = f"arn:aws:ses:us-east-1:{ACCOUNT}:configuration-set/shop-mail-shop-com"
@@ -137,3 +142,10 @@ def test_wrong_arguments_are_refused_together() -> None:
         built(dmarc_policy="maybe", max_delivery_seconds=60)
     with pytest.raises(ValueError, match="configuration set name"):
         built(domain=f"{'x' * 60}.shop.com")
+
+
+@given(st.decimals("0.01", 100, places=2), st.sampled_from([100, 1000]))
+def test_one_bounce_or_complaint_alone_crosses_no_threshold(threshold: Decimal, floor: int) -> None:
+    volume = least_volume(threshold, floor)
+    assert Fraction(100, volume) <= Fraction(threshold)
+    assert volume == floor or Fraction(100, volume - 1) > Fraction(threshold), "no more emails than it takes"

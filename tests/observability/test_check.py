@@ -257,6 +257,16 @@ def test_a_value_within_bounds_never_contradicts_what_is_said_of_a_threshold(
 # Alarms
 
 
+def test_a_percentile_that_waits_for_more_samples_than_there_may_be_is_told() -> None:
+    slow = {**alarm("Shop", "Latency", ExtendedStatistic="p95"), "EvaluateLowSampleCountPercentile": "ignore"}
+    slow.pop("Statistic", None)
+    (finding,) = (each for each in found(slow) if each.rule == "samples")
+    assert finding.severity is Severity.NOTE
+    assert "fewer than 200 samples" in finding.problem
+    slow["EvaluateLowSampleCountPercentile"] = "evaluate"
+    assert not [each for each in found(slow) if each.rule == "samples"]
+
+
 def test_a_composites_children_have_to_be_there() -> None:
     composite = {"AlarmName": "all", "AlarmRule": 'ALARM("b") OR ALARM("a")', "AlarmActions": ["arn"]}
     metric = {**alarm("Shop", "Latency"), "AlarmActions": []}

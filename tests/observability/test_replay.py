@@ -156,7 +156,7 @@ def test_a_pattern_may_leave_out_what_comes_before_as_names_may(tmp_path: Path) 
 def test_the_timeline_tells_what_happened_and_to_whom(tmp_path: Path) -> None:
     told = _text(outcome(tmp_path, "expect: {checkout-errors-page: {fires: {by: 1h}}}\npages: [down-page]"))
     assert "An outage" in told
-    assert "01:02  +1h2m    checkout-errors-page  OK → ALARM    0, 4, 4 (≥ 2)" in told
+    assert "01:02  +1h2m      checkout-errors-page  OK → ALARM    0, 4, 4 (≥ 2)" in told
     assert "down-page             OK → ALARM    told pager" in told
     assert "✗ line 10: checkout-errors-page fires by 1h: it fired at 1h2m" in told
     muted = _text(outcome(tmp_path, "pages: []\nmutes: [{name: work, at: 1h, for: 1h, alarms: [down-page]}]"))
