@@ -1,17 +1,21 @@
 """Notifications of alarms as CloudWatch publishes them to SNS, made from alarms as DescribeAlarms gives them.
 
-The emulator's own notifications lack half of the fields, so what a handler makes of CloudWatch's is tried with these.
-The shape follows records of the real service (tests/events/alarms/README.md).
+The emulator's own notifications lack half of the fields. The shape follows records of the real service
+(tests/events/alarms/README.md).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from local.deployer.model import Json
+from observability.evaluation import missing_rule
+from observability.model import State, read_metric_alarm
+from observability.reasons import Reading
+from observability.reasons import reason as reason_of
 
 REGION_NAMES: Final[Mapping[str, str]] = {
     "eu-central-1": "EU (Frankfurt)",
@@ -21,19 +25,17 @@ REGION_NAMES: Final[Mapping[str, str]] = {
 }
 """CloudWatch's `Region` is a name for people."""
 
-_TREATED: Final = {"breaching": "Breaching", "notBreaching": "NonBreaching"}
-_COMPARED: Final = {
-    "GreaterThanThreshold": "greater than",
-    "GreaterThanOrEqualToThreshold": "greater than or equal to",
-    "LessThanThreshold": "less than",
-    "LessThanOrEqualToThreshold": "less than or equal to",
-}
-
 
 def alarms_of(cloudwatch: Any) -> list[Json]:
     """Every alarm and composite of an account, as DescribeAlarms gives it. `cloudwatch` is a boto3 client."""
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     return [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
+
+
+def subject(alarm: Mapping[str, Any], state: str) -> str:
+    """The notification's subject, which SNS limits to 100 characters."""
+    region = REGION_NAMES[alarm["AlarmArn"].split(":")[3]]
+    return f'{state}: "{alarm["AlarmName"]}" in {region}'[:100]
 
 
 def notification(
@@ -136,27 +138,13 @@ def _dimensions(given: Mapping[str, Any]) -> list[Json]:
 
 
 def _crossed(alarm: Mapping[str, Any], state: str, at: datetime, values: Sequence[float]) -> str:
-    """The reason that CloudWatch gives for a metric alarm's change."""
-    periods = alarm["EvaluationPeriods"]
-    if state == "INSUFFICIENT_DATA":
-        return f"Insufficient Data: {_points(periods)} {'was' if periods == 1 else 'were'} unknown."
-    if not values:
-        treated = _TREATED.get(alarm.get("TreatMissingData", ""), "Missing")
-        missing = "1 missing datapoint was" if periods == 1 else f"{periods} missing datapoints were"
-        spell = "1 period" if periods == 1 else f"{periods} periods"
-        return f"Threshold Crossed: no datapoints were received for {spell} and {missing} treated as [{treated}]."
-    period = timedelta(seconds=alarm.get("Period", 60))
-    listed = ", ".join(
-        f"{float(value)} ({at - period * number:%d/%m/%y %H:%M:00})" for number, value in enumerate(values, 1)
-    )
-    verb = "was" if len(values) == 1 else "were"
-    needed = alarm.get("DatapointsToAlarm", periods)
-    turn = "OK -> ALARM" if state == "ALARM" else "ALARM -> OK"
-    return (
-        f"Threshold Crossed: {len(values)} out of the last {periods} datapoints [{listed}] {verb}"
-        f"{'' if state == 'ALARM' else ' not'} {_COMPARED[alarm['ComparisonOperator']]} the threshold"
-        f" ({float(alarm['Threshold'])}) (minimum {_points(needed)} for {turn} transition)."
-    )
+    """The reason for a metric alarm's change, if these are the data points up to `at`."""
+    read = read_metric_alarm(alarm)
+    points = [*values, *[None] * (read.evaluation_periods - len(values))]
+    readings = [
+        Reading(int(at.timestamp()) - number * read.period, value) for number, value in enumerate(points, start=1)
+    ]
+    return reason_of(read, State(state), readings, missing_rule(read), kept=False)
 
 
 def _because(children: Sequence[tuple[Mapping[str, Any], str, datetime]]) -> str:
@@ -165,10 +153,6 @@ def _because(children: Sequence[tuple[Mapping[str, Any], str, datetime]]) -> str
         return ""
     child, state, since = children[0]
     return f"{child['AlarmArn']} transitioned to {state} at {since.astimezone(UTC):%A %d %B, %Y %H:%M:%S} UTC"
-
-
-def _points(count: int) -> str:
-    return "1 datapoint" if count == 1 else f"{count} datapoints"
 
 
 def _stamp(time: datetime) -> str:

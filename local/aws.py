@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
+from local import calls, kept_alarms, published
 from local.config import ROOT, Value, stack_config
 from local.deployer import Deployment, Transform, deploy
 from local.deployer.model import Account, Json
@@ -26,11 +27,15 @@ class LocalAws:
     """Emulator, SES twin and X-Ray listener, together from `start` to `stop`; also a context manager.
 
     `port` is the emulator's; 0 takes a free one. Logs and outputs are kept under `folder`. Everything listens on
-    loopback only. `seconds` says how long the start and the last deployment took.
+    loopback only. `seconds` says how long the start and the last deployment took. With `counted` it writes down which
+    calls are made (`calls`). With `watched` it writes down what services tell CloudWatch of themselves (`metrics`), and
+    leaves it to a `watcher.Watcher` what becomes of alarms.
     """
 
-    def __init__(self, *, port: int = 0, folder: Path = FOLDER) -> None:
+    def __init__(self, *, port: int = 0, folder: Path = FOLDER, counted: bool = False, watched: bool = False) -> None:
         self.folder = folder
+        self._calls = folder / "calls.jsonl" if counted else None
+        self.metrics = folder / "metrics.jsonl" if watched else None
         self.xray = SegmentListener()
         self.emulator = Emulator(port=port, log_path=folder / "emulator.log")
         self._twin = TwinProcess(self.emulator.endpoint, folder / "twin.log")
@@ -48,6 +53,13 @@ class LocalAws:
                 "AWS_ENDPOINT_URL_SESV2": self._twin.endpoint,
                 "AWS_XRAY_DAEMON_ADDRESS": self.xray.address,
             }
+            for variable, file in ((calls.VARIABLE, self._calls), (published.VARIABLE, self.metrics)):
+                if file:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    file.write_text("", encoding="utf-8")
+                    self.emulator.environment[variable] = str(file)
+            if self.metrics:
+                self.emulator.environment[kept_alarms.VARIABLE] = "true"
             starting.enter_context(self.emulator)
             self._running = starting.pop_all()
         self.seconds["emulator"] = time.monotonic() - started
@@ -115,9 +127,16 @@ class LocalAws:
 
     def logs(self, function: str) -> list[Json]:
         """The JSON objects that a function (its physical name) has logged, oldest first."""
+        return [json.loads(line) for line in self.lines(function) if line.startswith("{")]
+
+    def lines(self, function: str) -> list[str]:
+        """Every line of a function's log (its physical name), oldest first; the lines of Lambda itself are of them."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=function)
-        lines = self._lines(configuration["LoggingConfig"]["LogGroup"])
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return list(self._lines(configuration["LoggingConfig"]["LogGroup"]))
+
+    def calls(self) -> list[Json]:
+        """What was called since the start, in the form of `local/calls.py`. Empty if that is not written down."""
+        return [json.loads(line) for line in self._calls.read_text("utf-8").splitlines()] if self._calls else []
 
     def _lines(self, group: str) -> Iterator[str]:
         """Every line of a log group. The emulator's answer ends at 10,000 lines and offers no next page."""

@@ -9,28 +9,38 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.text import Text
 
 from local.aws import FOLDER, LocalAws
 from local.config import ROOT, StackConfigError
 from local.deployer import DeploymentError
 from local.emulator import EmulatorError
+from local.incidents import INCIDENTS, named, play
 from local.orders import sample_orders
 from local.report import build_report, surprises
-from local.run import depth, prepare, run, save_mails
-from local.story import sound, tell
+from local.run import await_quiet, depth, prepare, run, save_mails
+from local.story import line_of, sound, tell, tell_incident
 from local.twin.client import TwinError
+from local.usage import mark, use
+from local.watcher import Watch
+from observability.errors import ToolkitError
+from observability.usage import usage_json
 from ops import show
 from ops.errors import Exit, OpsError, explain
 from ops.publish import Line, Refused, read_lines
 from ops.stack import Stack
 
 REPORT = ROOT / "build" / "report.json"
+USAGE = ROOT / "build" / "usage.json"
+"""What the run used, for `python -m observability bill`; its form is described in observability/usage.py."""
+
 MAILS = FOLDER / "mail"
 DEMO = FOLDER / "demo"
 """Logs and outputs of a demo. They are not where `up` keeps its own, which may be running beside it."""
@@ -72,23 +82,50 @@ def demo(
     orders: Annotated[Path | None, typer.Option(help="Send this file, one order a line, not sample orders.")] = None,
     seed: Annotated[int, typer.Option(help="Of the sample orders.")] = 7,
     count: Annotated[int, typer.Option(min=1, help="Of the sample orders.")] = 200,
+    incident: Annotated[str, typer.Option(help=f"Play an incident instead: {', '.join(INCIDENTS)}.")] = "",
 ) -> None:
     """Deploy the program to an emulated AWS, send orders through it, say what became of each, and stop."""
     if ctx.invoked_subcommand:
         return
+    if incident:
+        _incident(incident)
     samples = [] if orders else sample_orders(seed, count)
     with clean_end(interrupted=INTERRUPTED):
         lines = _lines(orders) if orders else [Line(n, sample.body) for n, sample in enumerate(samples, start=1)]
-        with _running(LocalAws(folder=DEMO)) as (aws, stack):
+        with _running(LocalAws(folder=DEMO, counted=True)) as (aws, stack):
+            settle = partial(await_quiet, aws, stack, within=SETTLING)
+            settle()  # SES greets new topics; that is of no order
+            before = mark(aws)
             ran = run(aws, stack, lines, timeout=SETTLING + len(lines) / SLOWEST_RATE)
+            # Alarms have no part in what an email costs.
+            aside = [aws.outputs["notifyFunctionName"]]
+            usage = use(aws, before, emails=len(ran.mails), settle=settle, aside=aside)
             _save_logs(aws)
     report = build_report(ran.evidence)
     REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    USAGE.write_text(json.dumps(usage_json(usage), indent=2) + "\n", encoding="utf-8")
     save_mails(ran.mails, MAILS)
     unexpected = surprises(samples, ran.evidence.rows, ran.evidence.quarantined)
     tell(show.out(), report, ran, unexpected)
-    _say_where()
+    _say_where(used=True)
     raise typer.Exit(Exit.DONE if sound(report, ran, unexpected) else Exit.NOT_DONE)
+
+
+def _incident(name: str) -> NoReturn:
+    """Play an incident, tell it as it happens, and end with whether it went as it should."""
+    out = show.out()
+    with clean_end(interrupted=INTERRUPTED):
+        out.print(Text(f"{named(name).title}.", style="bold"))
+        with LocalAws(folder=DEMO, watched=True) as aws:
+            out.print("By CloudWatch's clock a minute lasts as long as what happens in it takes, and no longer.\n")
+            played = play(aws, name, say=lambda entry: out.print(line_of(entry)))
+            _save_logs(aws)
+    report = {**build_report(played.run.evidence), "incident": played.report()}
+    REPORT.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_mails(played.run.mails, MAILS)
+    tell_incident(out, report)
+    _say_where(used=False)
+    raise typer.Exit(Exit.NOT_DONE if played.faults else Exit.DONE)
 
 
 @app.command()
@@ -99,8 +136,8 @@ def up(
 ) -> None:
     """Deploy the program to an emulated AWS and keep it running until Ctrl-C."""
     with clean_end(interrupted=Exit.DONE):
-        here = LocalAws(port=_first_free(PORTS), folder=folder.resolve())
-        with _running(here) as (aws, stack):
+        here = LocalAws(port=_first_free(PORTS), folder=folder.resolve(), watched=True)
+        with _running(here) as (aws, stack), Watch(aws):
             _introduce(aws)
             while True:
                 time.sleep(ALIVE_EVERY)
@@ -139,7 +176,7 @@ def clean_end(*, interrupted: int) -> Iterator[None]:
         failure = explain(error)
     except OpsError as error:
         failure = error
-    except (EmulatorError, DeploymentError, StackConfigError, TwinError) as error:
+    except (EmulatorError, DeploymentError, StackConfigError, ToolkitError, TwinError) as error:
         failure = OpsError(str(error), f"Logs are in {_short(FOLDER)}/.")
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -187,12 +224,13 @@ def _save_logs(aws: LocalAws) -> None:
         (DEMO / file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _say_where() -> None:
+def _say_where(*, used: bool) -> None:
     logs = ", ".join(FUNCTION_LOGS.values())
     show.out().print(
         show.facts(
             [
                 ("report", _short(REPORT)),
+                ("usage", f"{_short(USAGE)} (for `python -m observability bill`)" if used else ""),
                 ("letters", f"{_short(MAILS)}/*.eml"),
                 ("logs", f"{_short(DEMO)}/ (emulator.log, twin.log, {logs})"),
             ]
@@ -209,7 +247,8 @@ def _introduce(aws: LocalAws) -> None:
     out.print("\nIn another terminal:\n")
     for example in EXAMPLES:
         out.print(f"  .venv/bin/python -m {example}", style="bold", markup=False)
-    out.print("\nCtrl-C stops it.")
+    out.print("\nIts alarms are judged every minute; when one goes off, or is over, it is told here, too.")
+    out.print("Ctrl-C stops it.")
 
 
 def _short(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handlers.adapters.ses import from_tag_value
@@ -57,14 +57,24 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
     began = time.monotonic()
     outcomes = _publish(stack, lines)
     published = [outcome for outcome in outcomes if isinstance(outcome, Published)]
-    _await_quiet(aws, stack, [outcome.line.body for outcome in published], deadline=began + timeout)
-    took = time.monotonic() - began
+    _follow(stack, [outcome.line.body for outcome in published], deadline=began + timeout)
+    await_quiet(aws, stack, within=_left(began + timeout))
+    ran = gather(aws, stack, published, took=time.monotonic() - began)
+    return replace(ran, refused=[outcome for outcome in outcomes if isinstance(outcome, Refused)])
+
+
+def gather(aws: LocalAws, stack: Stack, published: Sequence[Published], *, took: float) -> Run:
+    """What these orders left behind, once nothing moves any more; `took` is how many seconds they needed.
+
+    Raises:
+        ClientError, BotoCoreError: the emulator failed.
+    """
     ledger = list(stack.ledger.all())
     # The prober's orders are real, and nobody's.
     probes = {row.message_id for row in ledger if row.kind == Lane.PROBE}
     rows = [row for row in ledger if row.message_id not in probes]
     mails = [mail for mail in aws.twin.mailbox() if mail.tags.get("message_id") not in probes]
-    with held(stack.sqs, stack.outputs.quarantine_queue_url, most=2 * len(lines) + MOST) as messages:
+    with held(stack.sqs, stack.outputs.quarantine_queue_url, most=2 * len(published) + MOST) as messages:
         quarantined = list(messages)
     evidence = Evidence(
         program=_program(aws),
@@ -78,10 +88,24 @@ def run(aws: LocalAws, stack: Stack, lines: Sequence[Line | Refused], *, timeout
     return Run(
         evidence=evidence,
         quarantined=quarantined,
-        refused=[outcome for outcome in outcomes if isinstance(outcome, Refused)],
+        refused=[],
         mails=mails,
         abandoned=sum(depth(stack, url) for url in (stack.outputs.send_dlq_url, stack.outputs.feedback_dlq_url)),
     )
+
+
+def await_quiet(aws: LocalAws, stack: Stack, *, within: float) -> None:
+    """Until the last event, which may only confirm what is known, is folded in; `within` seconds at most."""
+    deadline = time.monotonic() + within
+    try:
+        aws.twin.settle(within)
+    except TwinError:
+        return
+    quiet = 0
+    while quiet < QUIET and _left(deadline):
+        queues = (stack.outputs.send_queue_url, stack.outputs.feedback_queue_url)
+        quiet = 0 if any(depth(stack, url) for url in queues) else quiet + 1
+        time.sleep(POLL)
 
 
 def mailed(mail: Mail) -> Mailed:
@@ -128,19 +152,9 @@ def _counting(show_count: Callable[[int], None]) -> Callable[[Outcome], None]:
     return count
 
 
-def _await_quiet(aws: LocalAws, stack: Stack, bodies: Sequence[str], *, deadline: float) -> None:
-    """Until every order has ended and the last event, which may only confirm what is known, is folded in."""
+def _follow(stack: Stack, bodies: Sequence[str], *, deadline: float) -> None:
     with show.progress("settled", len(set(bodies))) as progress:
         follow(stack, bodies, timeout=_left(deadline), on_progress=lambda settled: progress(settled, None))
-    try:
-        aws.twin.settle(_left(deadline))
-    except TwinError:
-        return
-    quiet = 0
-    while quiet < QUIET and _left(deadline):
-        queues = (stack.outputs.send_queue_url, stack.outputs.feedback_queue_url)
-        quiet = 0 if any(depth(stack, url) for url in queues) else quiet + 1
-        time.sleep(POLL)
 
 
 def _left(deadline: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from local.drill import Entry, clock_time
 from local.orders import SampleOrder
 from local.report import lost, take_account
 from local.run import Run
@@ -18,6 +19,9 @@ from ops.text import snippet
 LISTED = 10
 EXPLAINED = 20
 REASON_WIDTH = 140
+
+KINDS = {"event": "bold", "alarm": "dim", "mail": "cyan"}
+"""How the lines of an incident look."""
 
 
 def tell(console: Console, report: Mapping[str, Any], run: Run, surprises: Sequence[tuple[SampleOrder, str]]) -> None:
@@ -32,6 +36,45 @@ def sound(report: Mapping[str, Any], run: Run, surprises: Sequence[object]) -> b
     """Whether nothing was lost, doubled, left open, given up or refused, and every sample ended as it should."""
     troubles = (report["lost"], report["duplicates"], report["emails"]["unknown"], run.abandoned)
     return not any(troubles) and not run.refused and not surprises
+
+
+def line_of(entry: Entry) -> Text:
+    """A line of an incident's story, with CloudWatch's time."""
+    return Text.assemble(
+        (f"{clock_time(entry.at)}  ", "dim"), (f"{entry.kind:<7}", KINDS[entry.kind]), (entry.text, KINDS[entry.kind])
+    )
+
+
+def tell_incident(console: Console, report: Mapping[str, Any]) -> None:
+    """Print how an incident ended; its story was told while it happened."""
+    incident = report["incident"]
+    faults = incident["faults"]
+    console.print()
+    console.print(
+        show.facts(
+            [
+                ("induced", _time(incident["induced"])),
+                ("paged", _time(incident["paged"])),
+                ("mended", _time(incident["mended"])),
+                ("over", _time(incident["over"])),
+                ("tickets", ", ".join(incident["tickets"]) or "none"),
+            ]
+        )
+    )
+    console.print(
+        Text(
+            f"\n{incident['pages']} page, {incident['recoveries']} message that it is over;"
+            f" of {incident['orders']} orders {report['duplicates']} duplicates, {report['lost']} lost,"
+            f" {report['emails']['unknown']} open.",
+            style="bold red" if faults else "bold green",
+        )
+    )
+    for fault in faults:
+        console.print(f"  {fault}", markup=False)
+
+
+def _time(iso: str | None) -> str:
+    return iso[11:16] if iso else "never"
 
 
 def _program(console: Console, report: Mapping[str, Any]) -> None:

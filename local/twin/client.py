@@ -47,7 +47,7 @@ class TwinClient:
 
     def counts(self) -> dict[str, int]:
         """What happened so far: `accepted`, `refused <code>`, `published <type>`, `dropped <type>`, `replies lost`,
-        `outcome <name>`."""
+        `outcome <name>`; and `reputed <name>`, which leaves out the mailbox simulator, as reputation does."""
         return dict(self._call("GET", "/_twin/health")["counts"])
 
     def settle(self, timeout: float = 30.0) -> None:

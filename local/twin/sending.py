@@ -134,8 +134,10 @@ class Sender:
         }
         if outcomes.infected(request.raw):
             met = dict.fromkeys(met, Outcome.REJECT)
-        for outcome in met.values():
+        for address, outcome in met.items():
             state.counts[f"outcome {outcome.name}"] += 1
+            if simulated(address) not in outcomes.SIMULATOR:
+                state.counts[f"reputed {outcome.name}"] += 1
         told = ", ".join(outcome.name for outcome in met.values())
         log.info("%s accepted for %s: %s", sent.mail.ses_message_id, request.configuration_set, told)
         low, high = state.options.outcome_delay_ms
