@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.dynamodb.responses import DynamoHandler
 
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.queues import Quarantine
@@ -34,8 +38,22 @@ def dynamodb_client() -> DynamoDBClient:
 
 @pytest.fixture(scope="module")
 def dynamodb(dynamodb_client: DynamoDBClient) -> Iterator[DynamoDBClient]:
-    with mock_aws():
+    with mock_aws(), _one_at_a_time():
         yield dynamodb_client
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """DynamoDB checks a condition and writes in one step. moto does the one after the other, and two threads of a batch
+    can come between."""
+    answer, lock = DynamoHandler.call_action, Lock()
+
+    def answer_alone(handler: DynamoHandler) -> Any:
+        with lock:
+            return answer(handler)
+
+    with patch.object(DynamoHandler, "call_action", answer_alone):
+        yield
 
 
 @pytest.fixture
