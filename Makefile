@@ -40,7 +40,7 @@ check: $(STAMP) ## format, lint, types, import rules and the fast tests; changes
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -m "not local and not proof and not mutation" -q -n 2
+	@$(BIN)/python -m pytest -m "not local and not proof and not mutation" -q -n 2 --hypothesis-profile=check
 
 format: $(STAMP) ## format the sources
 	@$(BIN)/ruff format $(SOURCES)

@@ -13,6 +13,7 @@ from hypothesis import settings
 
 # Machines that run several things at once are slow at times; a property is about what is right, not how fast.
 settings.register_profile("mailroom", deadline=None)
+settings.register_profile("check", deadline=None, max_examples=25)  # `make check`; `make test` tries four times as many
 settings.load_profile("mailroom")
 
 MADE_UP = {

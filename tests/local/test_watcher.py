@@ -21,6 +21,7 @@ from local.deployer.model import Json
 from local.metrics import COLLECTED, NOT_COLLECTED, Collector, RealClock, SteppedClock
 from local.orders import sample_orders
 from local.pager import mails, text_of
+from local.run import depth
 from local.schedules import rate, run_now, schedules
 from local.watcher import CLOUDWATCH, LAG, Step, Watch, Watcher, following, told
 from observability.errors import ToolkitError
@@ -413,10 +414,12 @@ def test_orders_become_the_points_that_aws_would_have(watched: Watched) -> None:
     publish(watched.stack.sns, topic, [Line(n, body) for n, body in enumerate(bodies, 1)])
     aws.client("sns").publish(TopicArn=topic, Message=bodies[0])  # without the attribute that says what it is
     deadline = time.monotonic() + 30
-    while sum(row.status.value == "DELIVERED" for row in watched.stack.ledger.all()) < len(bodies):
+    # What a function logs is there when it has ended, and only then is its queue empty.
+    while sum(row.status.value == "DELIVERED" for row in watched.stack.ledger.all()) < len(bodies) or depth(
+        watched.stack, watched.stack.outputs.send_queue_url
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    time.sleep(0.5)  # the last invocation has still to end
     step = watched.step()
     queue, function = {"QueueName": watched.stack.outputs.send_queue_arn.rsplit(":", 1)[-1]}, aws.outputs
     of_function = {"FunctionName": function["sendFunctionName"]}
