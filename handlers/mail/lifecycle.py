@@ -219,7 +219,10 @@ def fold(row: Row, evidence: Evidence) -> Row:
         reason=reason,
         ses_message_id=_either(row.ses_message_id, evidence.ses_message_id),
         lease_until=row.lease_until if ruling == Milestone.SUBMITTING else "",
-        order=_either(row.order, evidence.order) if ruling == Milestone.UNKNOWN else "",
+        # Only whoever could not tell keeps the order; from other evidence it would depend on which came first.
+        order=_either(row.order, evidence.order if evidence.milestone == ruling else "")
+        if ruling == Milestone.UNKNOWN
+        else "",
     )
     return row if folded == row else folded
 

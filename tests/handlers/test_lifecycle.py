@@ -7,7 +7,7 @@ from functools import reduce
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handlers.mail.lifecycle import (
@@ -66,6 +66,9 @@ def test_no_evidence_moves_a_row_down_the_ladder_or_opens_it_again(learnt: list[
         assert before.milestones.keys() <= row.milestones.keys()
 
 
+@example(
+    [Evidence(milestone=Milestone.SUBMITTING, at=at(0), order="{}"), Evidence(milestone=Milestone.UNKNOWN, at=at(0))]
+)
 @given(st.lists(evidence, min_size=1, max_size=6))
 def test_what_is_known_already_leaves_the_very_same_row(learnt: list[Evidence]) -> None:
     row = after(*learnt)
