@@ -643,7 +643,11 @@ def _long_table(headings: Sequence[str], lines: Sequence[Sequence[str]], most: i
     """A table, of which what is beyond the first lines is folded away."""
     if len(lines) <= most + 2:
         return table(headings, lines)
-    return f"{table(headings, lines[:most])}\n\n{folded(f'{len(lines) - most} more', table(headings, lines[most:]))}"
+    # What goes on with the line above it, which its first cell leaves empty, stays with it.
+    cut = next((place for place in range(most, len(lines)) if lines[place][0]), len(lines))
+    if cut == len(lines):
+        return table(headings, lines)
+    return f"{table(headings, lines[:cut])}\n\n{folded(f'{len(lines) - cut} more', table(headings, lines[cut:]))}"
 
 
 def _dimensions(series: Series) -> str:

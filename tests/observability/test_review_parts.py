@@ -19,6 +19,7 @@ from observability.review.dashboards import dashboard_changes
 from observability.review.differences import ABSENT, PULUMI_UNKNOWN, UNKNOWN, Edit, edits, words
 from observability.review.iam import Grant, grants, permissions, rows
 from observability.review.markdown import block, code, escaped, folded, table
+from observability.review.page import _long_table
 from observability.review.replacement import known, replacing
 from observability.review.resources import Fate, changes
 from observability.sources import Estate, estate_of_documents
@@ -477,3 +478,12 @@ def test_a_recording_does_not_differ_from_itself() -> None:
     made = recording(queue(inputs={"a": [1, {"b": None}]}), queue("x"))
 
     assert not changes(made, replace(made))
+
+
+def test_a_folded_table_is_cut_where_something_new_begins() -> None:
+    lines = [["a", "1"], ["", "2"], ["", "3"], ["b", "4"], ["", "5"], ["", "6"]]
+    shown, _, rest = _long_table(["what", "value"], lines, most=2).partition("<details>")
+    assert "| a | 1 |\n|  | 2 |\n|  | 3 |" in shown
+    assert "| b | 4 |" in rest
+    assert "<summary>3 more</summary>" in rest
+    assert "<details>" not in _long_table(["what", "value"], [["a", "1"], *[["", "2"]] * 6], most=2)
