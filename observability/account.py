@@ -19,7 +19,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from observability.catalogue import of_aws
-from observability.check import Emitted, emitted_of
+from observability.emissions import Emitted, emitted_of
 from observability.errors import ToolkitError
 from observability.model import DAY, HOUR, MINUTE, MetricKey, MetricStat, read_key
 from observability.registered import pairs

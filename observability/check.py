@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from observability.catalogue import AwsMetric, catalogue, of_aws
 from observability.composite import parse_rule
 from observability.dashboards.body import Widget, read_graph, read_widgets
+from observability.emissions import NOTHING_KNOWN, Emission, Emitted, emitted_by_filters
 from observability.errors import ToolkitError
+from observability.looks import Look, looks, place_of, without_alarms
 from observability.math import compile_queries
 from observability.model import (
     MINUTE,
@@ -25,12 +27,10 @@ from observability.model import (
     Dashboard,
     MetricAlarm,
     MetricKey,
-    MetricStat,
     alarm_name,
 )
 from observability.program.resources import Resource
 from observability.sources import Estate
-from observability.store import MetricStore
 
 HIGH_RESOLUTION: Final = (10, 20, 30)
 """Periods of an alarm for which metrics have to be published every second or so (PutMetricAlarm, `Period`)."""
@@ -40,8 +40,6 @@ SIMILAR: Final = 0.6
 
 LISTED: Final = 5
 """Most of anything that a sentence lists."""
-
-FILTER_TYPES: Final = ("aws:cloudwatch/logMetricFilter:LogMetricFilter",)
 
 
 class Severity(StrEnum):
@@ -76,103 +74,9 @@ class Finding:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """A metric that somebody emits.
-
-    Attributes:
-        dimensions: names, with the values that were seen of each; none stands for any.
-        by: who emits it, to be told to people.
-        units: that it comes in; none stands for any.
-        exact: whether there are no other values than those seen.
-    """
-
-    namespace: str
-    name: str
-    dimensions: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    by: str = ""
-    units: frozenset[str] = frozenset()
-    exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """What is known to be emitted.
-
-    Attributes:
-        complete: whether what is not in it is emitted by nobody. A captured run is; what an account has got in the last
-            two weeks is not, since what counts failures waits for one.
-    """
-
-    emissions: tuple[Emission, ...] = ()
-    complete: bool = True
-
-    def __add__(self, other: Emitted) -> Emitted:
-        return Emitted(self.emissions + other.emissions, self.complete and other.complete)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look of an alarm or a graph at one metric."""
-
-    where: str
-    stat: MetricStat
-    alarm: MetricAlarm | None = None
-
-    @property
-    def key(self) -> MetricKey:
-        return self.stat.key
-
-
-def emitted_by(store: MetricStore, by: str, *, complete: bool = True) -> Emitted:
-    """What is in a store, as emissions."""
-    keys = store.keys()
-    return emitted_of(((key, store.units(key)) for key in keys), by, complete=complete)
-
-
-def emitted_of(metrics: Iterable[tuple[MetricKey, Iterable[str]]], by: str, *, complete: bool = True) -> Emitted:
-    """Metrics with their units, as emissions: one for each namespace, name and set of dimensions."""
-    seen: dict[tuple[str, str, tuple[str, ...]], list[tuple[MetricKey, Iterable[str]]]] = {}
-    for key, units in metrics:
-        seen.setdefault((key.namespace, key.name, tuple(name for name, _ in key.dimensions)), []).append((key, units))
-    return Emitted(
-        tuple(
-            Emission(
-                namespace=namespace,
-                name=name,
-                dimensions={each: frozenset(dict(key.dimensions)[each] for key, _ in listed) for each in names},
-                by=by,
-                units=frozenset(unit for _, units in listed for unit in units),
-            )
-            for (namespace, name, names), listed in sorted(seen.items(), key=lambda item: item[0])
-        ),
-        complete,
-    )
-
-
-def emitted_by_filters(resources: Iterable[Resource]) -> Emitted:
-    """What the log metric filters of a program emit."""
-    found = []
-    for resource in resources:
-        if resource.type in FILTER_TYPES:
-            made = resource.inputs.get("metricTransformation") or {}
-            unit = made.get("unit")
-            found.append(
-                Emission(
-                    namespace=str(made.get("namespace")),
-                    name=str(made.get("name")),
-                    dimensions=dict.fromkeys(made.get("dimensions") or {}, frozenset[str]()),
-                    by=f"log metric filter {resource.name}",
-                    units=frozenset({str(unit)} if unit else ()),
-                )
-            )
-    # That a program's filters emit nothing of a namespace does not say that nobody does.
-    return Emitted(tuple(found), complete=False)
-
-
 def check(
     estate: Estate,
-    emitted: Emitted = Emitted(complete=False),
+    emitted: Emitted = NOTHING_KNOWN,
     resources: Sequence[Resource] | None = None,
     *,
     elsewhere: Collection[str] = (),
@@ -201,48 +105,6 @@ def check_looks(
     """What is wrong with single looks, in their order; see `check`."""
     checker = _Checker(Estate(), emitted, resources, frozenset(elsewhere), complete=True)
     return [finding for look in found for finding in checker.look(look)]
-
-
-def looks(estate: Estate) -> list[Look]:
-    """Everything that alarms and dashboards look at; graphs that cannot be read are left out."""
-    found = [Look(f"alarm {alarm.name}", stat, alarm) for alarm in _metric_alarms(estate) for stat in alarm.metrics]
-    for dashboard in estate.dashboards:
-        for widget, _ in _widgets(dashboard):
-            found += _looks_of(widget, dashboard)
-    return found
-
-
-def _metric_alarms(estate: Estate) -> list[MetricAlarm]:
-    return [alarm for alarm in estate.alarms if isinstance(alarm, MetricAlarm)]
-
-
-def _widgets(dashboard: Dashboard) -> Iterator[tuple[Widget, str]]:
-    try:
-        for widget in read_widgets(dashboard):
-            yield widget, ""
-    except ToolkitError:
-        return
-
-
-def _place(widget: Widget, dashboard: Dashboard) -> str:
-    return f"dashboard {dashboard.name}, {widget.title!r}" if widget.title else widget.where
-
-
-def _without_alarms(widget: Widget) -> Widget:
-    """The widget without the alarms that it draws: they are looked at as alarms."""
-    annotations = {key: value for key, value in (widget.properties.get("annotations") or {}).items() if key != "alarms"}
-    properties = {**widget.properties, "annotations": annotations}
-    return Widget(widget.kind, widget.x, widget.y, widget.width, widget.height, properties, widget.where)
-
-
-def _looks_of(widget: Widget, dashboard: Dashboard) -> list[Look]:
-    if widget.kind != "metric":
-        return []
-    try:
-        entries = read_graph(_without_alarms(widget)).entries
-    except ToolkitError:
-        return []
-    return [Look(_place(widget, dashboard), entry.query.stat) for entry in entries if entry.query.stat]
 
 
 class _Checker:
@@ -577,7 +439,7 @@ class _Checker:
             yield self._finding(Severity.FAULT, "body", name, _after(str(error), name), remedy=error.remedy)
             return
         for widget in widgets:
-            where = _place(widget, dashboard)
+            where = place_of(widget, dashboard)
             shown = [*(widget.properties.get("alarms") or ())]
             shown += (widget.properties.get("annotations") or {}).get("alarms") or ()
             for reference in shown:
@@ -587,7 +449,7 @@ class _Checker:
 
     def _graph(self, widget: Widget, where: str) -> Iterator[Finding]:
         try:
-            queries = [entry.query for entry in read_graph(_without_alarms(widget)).entries]
+            queries = [entry.query for entry in read_graph(without_alarms(widget)).entries]
         except ToolkitError as error:
             yield self._finding(Severity.FAULT, "widget", where, _after(str(error), widget.where), remedy=error.remedy)
             return

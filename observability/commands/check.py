@@ -11,10 +11,12 @@ import typer
 from rich.text import Text
 
 from observability.account import client, emitted_in_account
-from observability.check import Emitted, Finding, Severity, check, emitted_by, looks
+from observability.check import Finding, Severity, check
 from observability.commands import options
+from observability.emissions import Emitted, emitted_by
 from observability.errors import ToolkitError
 from observability.ingest import from_emf, from_put_metric_data
+from observability.looks import looks
 from observability.sources import load
 from observability.store import MetricStore
 

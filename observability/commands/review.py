@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
-from observability.check import Emitted, emitted_by
 from observability.commands import options
 from observability.commands.bill import USAGE
+from observability.emissions import Emitted, emitted_by
 from observability.errors import ToolkitError
 from observability.incidents import Incident, read_incidents
 from observability.ingest import from_emf

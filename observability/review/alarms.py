@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from observability.check import looks
 from observability.expectations import spoken
+from observability.looks import looks
 from observability.model import Alarm, CompositeAlarm, MetricAlarm, Query, State
 from observability.review.differences import ABSENT, Edit
 from observability.sources import Estate

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from observability.check import Emitted, Finding, check
+from observability.check import Finding, check
+from observability.emissions import Emitted
 from observability.errors import ToolkitError
 from observability.program.resources import Recording
 from observability.sources import Estate

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from observability.check import Emitted, Finding, Severity, looks
+from observability.check import Finding, Severity
+from observability.emissions import Emitted
 from observability.errors import ToolkitError
 from observability.incidents import Incident
+from observability.looks import looks
 from observability.model import MetricKey
 from observability.program import Recording, record
 from observability.program.config import read_project

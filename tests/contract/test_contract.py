@@ -11,7 +11,9 @@ from dataclasses import replace
 import pytest
 
 from handlers.telemetry.contract import METRICS, NAMESPACE, Dimension, Metric, Unit
-from observability.check import Emission, Emitted, Finding, Look, check, check_looks, looks
+from observability.check import Finding, check, check_looks
+from observability.emissions import Emission, Emitted
+from observability.looks import Look, looks
 from observability.model import MetricKey
 from observability.sources import estate_of
 from tests.contract.emissions import ANY, DIMENSIONS, EXPECTED, UNITS

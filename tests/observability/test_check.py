@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from observability.__main__ import app
 from observability.catalogue import catalogue
-from observability.check import Emission, Emitted, Finding, Severity, check, emitted_by
+from observability.check import Finding, Severity, check
+from observability.emissions import Emission, Emitted, emitted_by
 from observability.errors import ToolkitError
 from observability.model import Comparison, MetricKey
 from observability.program import Resource
