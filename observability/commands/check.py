@@ -13,7 +13,7 @@ from rich.text import Text
 from observability.account import client, emitted_in_account
 from observability.check import Finding, Severity, check
 from observability.commands import options
-from observability.emissions import Emitted, emitted_by
+from observability.emissions import NOTHING_KNOWN, Emitted, emitted_by
 from observability.errors import ToolkitError
 from observability.ingest import from_emf, from_put_metric_data
 from observability.looks import looks
@@ -96,7 +96,7 @@ def command(
 
 def _emitted(emf: Sequence[Path], metric_data: Sequence[Path]) -> tuple[Emitted, list[Finding]]:
     """What the files say is emitted, and the records in them that CloudWatch would make nothing of."""
-    emitted, refused = Emitted(complete=False), []
+    emitted, refused = NOTHING_KNOWN, []
     for path in emf:
         store = MetricStore()
         taken = from_emf(_lines(path), store)

@@ -11,7 +11,7 @@ import typer
 
 from observability.commands import options
 from observability.commands.bill import USAGE
-from observability.emissions import Emitted, emitted_by
+from observability.emissions import NOTHING_KNOWN, Emitted, emitted_by
 from observability.errors import ToolkitError
 from observability.incidents import Incident, read_incidents
 from observability.ingest import from_emf
@@ -138,7 +138,7 @@ def _emitted(files: Sequence[Path]) -> Emitted:
             from_emf(path.read_text(encoding="utf-8").splitlines(), store)
         except (OSError, UnicodeDecodeError) as error:
             raise ToolkitError(f"{path}: cannot be read: {error}") from error
-    return emitted_by(store, ", ".join(path.name for path in files)) if files else Emitted(complete=False)
+    return emitted_by(store, ", ".join(path.name for path in files)) if files else NOTHING_KNOWN
 
 
 def _draw(

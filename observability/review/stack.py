@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from observability.check import Finding, Severity
-from observability.emissions import Emitted
+from observability.emissions import NOTHING_KNOWN, Emitted
 from observability.errors import ToolkitError
 from observability.incidents import Incident
 from observability.looks import looks
@@ -114,7 +114,7 @@ class Inputs:
     python: Path | None = None
     incidents: Sequence[Incident] = ()
     costing: Costing = field(default_factory=Costing)
-    emitted: Emitted = field(default_factory=lambda: Emitted(complete=False))
+    emitted: Emitted = NOTHING_KNOWN
 
 
 def stacks_of(*revisions: Revision) -> tuple[str, ...]:
