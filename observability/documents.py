@@ -168,16 +168,22 @@ def yes(node: Node) -> bool:
     return True
 
 
+def seconds_of(text: str) -> int | None:
+    """Seconds of `1d`, `2h20m`, `90s`, `0m`; None for what is no duration."""
+    found = _DURATION.fullmatch(text) if text else None
+    return sum(int(count or 0) * size for count, size in zip(found.groups(), _SECONDS, strict=True)) if found else None
+
+
 def duration(node: Node) -> int:
     """Seconds of `1d`, `2h20m`, `90s`, `0m`.
 
     Raises:
         Wrong: it is no duration.
     """
-    found = _DURATION.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) and node.value else None
-    if found is None:
+    seconds = seconds_of(node.value) if isinstance(node, yaml.ScalarNode) else None
+    if seconds is None:
         raise Wrong(node, f"{_shown(node)}: a duration is needed, such as 90s, 30m, 2h20m or 1d")
-    return sum(int(count or 0) * size for count, size in zip(found.groups(), _SECONDS, strict=True))
+    return seconds
 
 
 def positive_duration(node: Node) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from observability.commands.options import AsJson, console, print_json
+from observability.documents import seconds_of
 from observability.errors import ToolkitError
 from observability.evaluation import Change, Reading, Verdict, evaluate
+from observability.expectations import spoken
 from observability.ingest import from_emf, from_put_metric_data
-from observability.model import DAY, HOUR, MINUTE, Alarm, MetricAlarm, State
+from observability.model import MINUTE, Alarm, MetricAlarm, State
 from observability.reasons import breaches, number
 from observability.series import read_series_file
 from observability.simulation import AlarmSet, Notice, Simulation, simulate
@@ -28,8 +29,6 @@ LOGS: Final = (".jsonl", ".ndjson", ".log")
 YAML: Final = (".yaml", ".yml")
 
 _STYLES: Final = {State.OK: "green", State.ALARM: "bold red", State.INSUFFICIENT_DATA: "yellow"}
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_SECONDS: Final = (DAY, HOUR, MINUTE, 1)
 _TIME: Final = "as 2026-01-05T02:20Z, or counted from where the series begin, as 2h20m"
 
 AlarmFiles = Annotated[
@@ -81,7 +80,7 @@ def command(
     """Evaluate alarms over series: each change of state with its time, its reason and the data points used."""
     if at and (from_ or to):
         raise ToolkitError("--at is one evaluation, --from and --to are many", "Give one or the other.")
-    alarms, measured = estate_from_files(alarm).alarms, read_measured(series)
+    alarms, measured = _evaluable(alarm), read_measured(series)
     if at:
         standing = stand(alarms, measured.store, instant(at, "--at", measured.start), state)
         if as_json:
@@ -98,6 +97,22 @@ def command(
         print_json(_document(simulation, alarms, state))
     else:
         _print(simulation, alarms, state, console())
+
+
+def _evaluable(files: Sequence[Path]) -> tuple[Alarm, ...]:
+    """The alarms in the files. One that is only beyond what is evaluated here is left out, and told of.
+
+    Raises:
+        ToolkitError: CloudWatch would refuse one as well, or none is left.
+    """
+    estate = estate_from_files(files)
+    for unread in estate.unread:
+        if unread.fault or not estate.alarms:
+            raise ToolkitError(unread.problem, unread.remedy)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"left out: {unread.problem}", markup=False)
+    if not estate.alarms:
+        raise ToolkitError(f"no alarms in {', '.join(map(str, files))}")
+    return estate.alarms
 
 
 def read_measured(path: Path) -> Measured:
@@ -130,8 +145,8 @@ def instant(text: str, option: str, start: int) -> int:
     Raises:
         ToolkitError: it is neither a time nor a duration.
     """
-    if found := _DURATION.fullmatch(text):
-        return start + sum(int(count or 0) * size for count, size in zip(found.groups(), _SECONDS, strict=True))
+    if (after := seconds_of(text)) is not None:
+        return start + after
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -235,7 +250,7 @@ def _print(simulation: Simulation, alarms: Sequence[Alarm], state: State, out: C
     for change in simulation.changes:
         turn = Text.assemble(_styled(change.before), " -> ", _styled(change.after))
         out.print(
-            Text.assemble("\n", f"{_time(change.at)}  +{_since(change.at - simulation.start)}  {change.alarm}  ", turn)
+            Text.assemble("\n", f"{_time(change.at)}  +{spoken(change.at - simulation.start)}  {change.alarm}  ", turn)
         )
         out.print(f"  {change.reason}")
         alarm = by_name[change.alarm]
@@ -264,7 +279,7 @@ def _told(notice: Notice) -> str:
     if notice.withheld:
         return f"not told: {to} ({notice.withheld})"
     later = notice.at - (notice.change.at if notice.change else notice.at)
-    return f"tells {to}" + (f" at {_time(notice.at)}, {_since(later)} later" if later else "")
+    return f"tells {to}" + (f" at {_time(notice.at)}, {spoken(later)} later" if later else "")
 
 
 def _last(simulation: Simulation, alarms: Sequence[Alarm], state: State) -> dict[str, State]:
@@ -275,7 +290,7 @@ def _shown(alarm: MetricAlarm, readings: Sequence[Reading]) -> Text:
     """The data points that were evaluated, in the order of time."""
     sign = alarm.comparison.sign
     shown = Text(f"data points ({alarm.datapoints_to_alarm} of {alarm.evaluation_periods}")
-    shown.append(f" {sign} {number(alarm.threshold)} over {_since(alarm.period)}): ")
+    shown.append(f" {sign} {number(alarm.threshold)} over {spoken(alarm.period)}): ")
     for place, reading in enumerate(reversed(readings)):
         shown.append(", " if place else "")
         shown.append(f"{datetime.fromtimestamp(reading.time, UTC):%H:%M:%S}".removesuffix(":00") + " ", style="dim")
@@ -296,12 +311,3 @@ def _styled(state: State) -> Text:
 
 def _time(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _since(seconds: int) -> str:
-    """A duration as the series files write it."""
-    parts, rest = "", seconds
-    for size, unit in zip(_SECONDS, "dhms", strict=True):
-        count, rest = divmod(rest, size)
-        parts += f"{count}{unit}" if count else ""
-    return parts or "0m"

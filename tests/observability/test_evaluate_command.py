@@ -157,3 +157,27 @@ def test_a_file_without_data_is_refused_by_name(files: Path) -> None:
 )
 def test_times_are_absolute_or_counted_from_the_start(text: str, expected: int) -> None:
     assert instant(text, "--at", 0) == expected
+
+
+def with_alarms(files: Path, *alarms: dict[str, Any]) -> Path:
+    (files / "alarms.json").write_text(json.dumps({"MetricAlarms": list(alarms), "CompositeAlarms": []}))
+    return files
+
+
+def test_an_alarm_that_cloudwatch_would_refuse_is_refused(files: Path) -> None:
+    with pytest.raises(ToolkitError, match="alarm late: Threshold is '1', a number is needed"):
+        run(with_alarms(files, ERRORS, {**ERRORS, "AlarmName": "late", "Threshold": "1"}))
+
+
+def test_one_that_is_beyond_what_is_evaluated_is_left_out_unless_it_is_the_only_one(files: Path) -> None:
+    band = {**ERRORS, "AlarmName": "band", "ThresholdMetricId": "ad1"}
+    told = run(with_alarms(files, ERRORS, band))
+    assert "left out: " in told
+    assert "errors: went into ALARM once" in told
+    with pytest.raises(ToolkitError, match="anomaly detection"):
+        run(with_alarms(files, band))
+
+
+def test_a_file_without_alarms_is_refused(files: Path) -> None:
+    with pytest.raises(ToolkitError, match="no alarms in"):
+        run(with_alarms(files))
