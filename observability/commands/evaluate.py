@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from observability.commands.options import AsJson, console, print_json
+from observability.commands.options import AsJson, console, print_json, tell_unread
 from observability.documents import seconds_of
 from observability.errors import ToolkitError
 from observability.evaluation import Change, Reading, Verdict, evaluate
@@ -109,7 +109,7 @@ def _evaluable(files: Sequence[Path]) -> tuple[Alarm, ...]:
     for unread in estate.unread:
         if unread.fault or not estate.alarms:
             raise ToolkitError(unread.problem, unread.remedy)
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"left out: {unread.problem}", markup=False)
+    tell_unread(estate)
     if not estate.alarms:
         raise ToolkitError(f"no alarms in {', '.join(map(str, files))}")
     return estate.alarms

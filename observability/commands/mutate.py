@@ -59,6 +59,7 @@ def command(
         from_account=from_account,
         prefix=prefix,
     ).estate
+    options.tell_unread(estate)
     lists = [equivalents] if equivalents else [each for path in paths if (each := path / "equivalents.yaml").exists()]
     known = [entry for each in lists for entry in read_equivalents(each)]
     report = mutate(incidents, estate, only=only, equivalents=known)

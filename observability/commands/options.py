@@ -100,6 +100,12 @@ def load_estate(
     return Loaded(estate_of(recording), recording)
 
 
+def tell_unread(estate: Estate) -> None:
+    """Say on standard error what is left out, and why."""
+    for unread in estate.unread:
+        console(error=True).print(f"left out: {unread.problem}", style="yellow")
+
+
 def record_program(
     program: Path,
     stack: str = "",

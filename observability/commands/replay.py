@@ -57,6 +57,7 @@ def command(
         from_account=from_account,
         prefix=prefix,
     ).estate
+    options.tell_unread(estate)
     if coverage:
         raise typer.Exit(_cover(incidents, estate, as_json=as_json))
     outcomes = [outcome(stage) for stage in prepare_all(incidents, estate)]
@@ -66,13 +67,13 @@ def command(
     if as_json:
         options.print_json([document(each) for each in outcomes])
     else:
-        _print(outcomes, estate, brief=brief)
+        _print(outcomes, brief=brief)
         if html:
             options.console().print(f"drawn in {html}")
     raise typer.Exit(0 if all(each.passed for each in outcomes) else 1)
 
 
-def _print(outcomes: list[Outcome], estate: Estate, *, brief: bool) -> None:
+def _print(outcomes: list[Outcome], *, brief: bool) -> None:
     console = options.console()
     for each in outcomes:
         if brief and each.passed:
@@ -81,8 +82,6 @@ def _print(outcomes: list[Outcome], estate: Estate, *, brief: bool) -> None:
         for line in lines(each):
             console.print(line)
         console.print()
-    for left_out in estate.unread:
-        console.print(f"left out: {left_out.what}: {left_out.problem}", style="yellow")
     console.print(summary(outcomes))
 
 
