@@ -38,6 +38,9 @@ HIGH_RESOLUTION: Final = (10, 20, 30)
 SIMILAR: Final = 0.6
 """How alike names have to be for one to be suggested for the other, from 0 to 1: a letter lost, a word changed."""
 
+SELDOM: Final = "What is emitted only at times takes a log of such a time."
+"""Logs that are handed over are taken for all that is emitted."""
+
 LISTED: Final = 5
 """Most of anything that a sentence lists."""
 
@@ -184,7 +187,7 @@ class _Checker:
         remedy = (
             f"Did you mean {nearest}? {self._how(there, nearest)}"
             if nearest
-            else f"In {key.namespace} are emitted: {_listed(names)}."
+            else f"In {key.namespace} are emitted: {_listed(names)}. {SELDOM}"
         )
         yield self._look(severity, "not-emitted", look, f"nobody emits {key.name} in {key.namespace}", remedy)
 

@@ -76,7 +76,10 @@ def test_a_metric_that_nobody_emits_is_a_fault_and_the_nearest_name_is_told() ->
 
 
 def test_a_metric_unlike_any_is_told_beside_all_there_are() -> None:
-    assert only(alarm("Shop", "Zebra")).remedy == "In Shop are emitted: Latency, Orders."
+    assert (
+        only(alarm("Shop", "Zebra")).remedy
+        == "In Shop are emitted: Latency, Orders. What is emitted only at times takes a log of such a time."
+    )
 
 
 @pytest.mark.parametrize(
