@@ -431,6 +431,8 @@ def _ranked(stat: MetricStat, rows: _Rows, low: NDArray[np.intp], size: int) -> 
     place, within = rank(stat.statistic, size), slice(low.min(), low.max() + size)
     if place is None or (rows.counts[within] != 1).any() or (rows.minima[within] < 0).any():
         return None
+    if place == size:
+        return slide(np.maximum, rows.minima, size)[low]
     windows = sliding_window_view(rows.minima, size)
     at_a_time = max(1, _CHUNK // size)
     parts = (low[begin : begin + at_a_time] for begin in range(0, low.size, at_a_time))
