@@ -25,6 +25,7 @@ class Unit(StrEnum):
     COUNT = "Count"
     MILLISECONDS = "Milliseconds"
     SECONDS = "Seconds"
+    NONE = "None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,43 @@ PROBE_FAILURES = Metric(
     "ProbeFailures", Unit.COUNT, "0 for a probe that was DELIVERED in time, 1 for one that was not."
 )
 
+BRAKE_ENGAGED = Metric(
+    "BrakeEngaged",
+    Unit.COUNT,
+    "Lanes that are held, told while there are any and once when there are none any more.",
+)
+BRAKE_FAULTS = Metric(
+    "BrakeFaults",
+    Unit.COUNT,
+    "1 for a lane that could not be brought to what it should be, or whose outcomes could not be counted: its guard is"
+    " blind.",
+)
+
+ESTIMATED_SPEND = Metric(
+    "EstimatedSpend",
+    Unit.NONE,
+    "USD that an invocation's billable calls cost by the price sheet; an estimate, minutes old instead of hours.",
+)
+
+REPUTATION_WARNINGS = Metric(
+    "ReputationWarnings", Unit.COUNT, "1 when the reputation guard warns of a lane, before it would hold it."
+)
+
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+
+METERED: tuple[str, ...] = (
+    "ses.email",
+    "dynamodb.read",
+    "dynamodb.write",
+    "lambda.gb-second.arm64",
+    "lambda.request",
+    "logs.gb",
+    "sns.publish",
+    "sqs.request",
+    "xray.trace",
+)
+"""What the handlers count of their own calls, by the names of the price sheet; each has to have a price."""
 
 
 class Lane(StrEnum):
@@ -155,6 +192,10 @@ class Property(StrEnum):
     SES_MESSAGE_ID = "ses_message_id"
     REASON = "reason"
     LANE = "lane"
+    HOLDER = "holder"
+    """Who holds a lane."""
+    BY = "by"
+    SINCE = "since"
     SEND_LATENCY = "send_latency_ms"
     """From the order's publication to SES accepting the email."""
     FEEDBACK_LAG = "feedback_lag_ms"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +19,15 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
+from handlers.adapters.control import Control
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.queues import Quarantine
 from handlers.adapters.ses import Mailer
+from handlers.adapters.suppression import SuppressionList
 from handlers.telemetry import tracing
-from tests.handlers.entries import CurrentStdout, SesClient, xray_daemon
+from tests.handlers import brakes
+from tests.handlers.entries import LANES, PRICES, CurrentStdout, SesClient, xray_daemon
+from tests.handlers.entries import control_table as make_control_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -91,21 +96,40 @@ def ledger(dynamodb: DynamoDBClient, table: str) -> DynamoLedger:
     return DynamoLedger(dynamodb, table)
 
 
+@pytest.fixture
+def control_table(dynamodb: DynamoDBClient) -> str:
+    return make_control_table(dynamodb, f"Control-{next(_numbers)}")
+
+
+@pytest.fixture
+def control(dynamodb: DynamoDBClient, control_table: str) -> Control:
+    return Control(dynamodb, control_table)
+
+
+@pytest.fixture
+def suppressed(dynamodb: DynamoDBClient, control_table: str) -> SuppressionList:
+    return SuppressionList(dynamodb, control_table)
+
+
 SETTINGS = {
     "LEDGER_TABLE": "set by each test",
-    "QUEUE_URL": "set by each test",
+    "CONTROL_TABLE": "set by each test",
+    "LANES": json.dumps(LANES),
     "QUARANTINE_URL": "set by each test",
     "FROM_ADDRESS": "orders@mail.example.com",
     "FROM_NAME": "Example Store",
     "REPLY_TO": "support@example.com",
-    "CONFIGURATION_SET": "confirmations",
     "PRODUCTION_SENDING": "true",
-    "SEND_RATE": "1000",
     "LEDGER_RETENTION_DAYS": "400",
     "STACK": "test",
     "LOG_LEVEL": "INFO",
     "TOPIC_ARN": "set by each test",
     "PROBE_SECONDS": "60",
+    "PRICES": json.dumps(PRICES),
+    "SPEND_PER_HOUR": "1000",
+    "SPEND_PER_DAY": "1000",
+    "SPEND_HOLDS": "order-confirmation",
+    "HELD_SECONDS": "90",
 }
 
 
@@ -136,15 +160,20 @@ def ses() -> SesClient:
 def send_email(
     entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
+    control: Control,
+    suppressed: SuppressionList,
     ses: SesClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
-    """The entry with a ledger, a quarantine and an SES of this test's own."""
+    """The entry with a ledger, a control table, a quarantine and an SES of this test's own."""
     entry = entries[0]
     quarantine = entry.sqs.create_queue(QueueName=f"quarantine-{next(_numbers)}")["QueueUrl"]
     monkeypatch.setattr(entry, "env", replace(entry.env, quarantine_url=quarantine))
     monkeypatch.setattr(entry, "ledger", ledger)
-    monkeypatch.setattr(entry, "mailer", Mailer(cast(Any, ses), "confirmations"))
+    monkeypatch.setattr(entry, "suppressed", suppressed)
+    monkeypatch.setattr(entry, "mailers", {lane: Mailer(cast(Any, ses), f"{lane}s") for lane in LANES})
+    monkeypatch.setattr(entry, "gate", replace(entry.gate, control=control))
+    monkeypatch.setattr(entry.meter, "_tally", control)
     monkeypatch.setattr(entry, "quarantine", Quarantine(entry.sqs, quarantine))
     return entry
 
@@ -153,11 +182,16 @@ def send_email(
 def record_feedback(
     entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
+    control: Control,
+    suppressed: SuppressionList,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
-    """The entry with the same ledger."""
+    """The entry with the same ledger, and a control table of this test's own."""
     entry = entries[1]
     monkeypatch.setattr(entry, "ledger", ledger)
+    monkeypatch.setattr(entry, "control", control)
+    monkeypatch.setattr(entry, "suppressed", suppressed)
+    monkeypatch.setattr(entry.meter, "_tally", control)
     return entry
 
 
@@ -165,6 +199,7 @@ def record_feedback(
 def probe(
     entries: tuple[ModuleType, ...],
     ledger: DynamoLedger,
+    control: Control,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ModuleType:
     """The entry with the same ledger, a topic of this test's own, and a clock that only its waiting moves."""
@@ -177,6 +212,7 @@ def probe(
 
     monkeypatch.setattr(entry, "env", replace(entry.env, topic_arn=topic))
     monkeypatch.setattr(entry, "ledger", ledger)
+    monkeypatch.setattr(entry.meter, "_tally", control)
     monkeypatch.setattr(entry, "monotonic", lambda: clock[0])
     monkeypatch.setattr(entry, "sleep", sleep)
     return entry
@@ -191,3 +227,25 @@ def segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict
         yield received
     monkeypatch.undo()
     tracing.start(stack="test")
+
+
+@pytest.fixture(scope="session")
+def brake_entry() -> Iterator[ModuleType]:
+    """`brake`, started as by Lambda."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in brakes.SETTINGS.items():
+            patch.setenv(name, value)
+        sys.modules.pop("handlers.brake", None)
+        started = importlib.import_module("handlers.brake")
+        started.log.handlers[0].setStream(CurrentStdout())
+        yield started
+        del sys.modules["handlers.brake"]
+
+
+@pytest.fixture
+def brake(brake_entry: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The entry; what a test sets in it is undone."""
+    for name in ("env", "control", "sluices", "workers", "time", "emit"):
+        monkeypatch.setattr(brake_entry, name, getattr(brake_entry, name))
+    monkeypatch.setattr(brake_entry, "logged", set())
+    return brake_entry

@@ -2,29 +2,36 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import handlers
-from handlers.environment import InvalidEnvironment, Probe, RecordFeedback, SendEmail
+from handlers.environment import CostGuard, InvalidEnvironment, Place, Probe, RecordFeedback, SendEmail
+from tests.handlers.entries import LANES, PRICES
 
 SOURCES = sorted(Path(handlers.__path__[0]).rglob("*.py"))
 
 SEND_EMAIL = {
     "LEDGER_TABLE": "EmailDeliveries",
-    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/send-email",
+    "CONTROL_TABLE": "Control",
     "QUARANTINE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/quarantine",
     "FROM_ADDRESS": "orders@mail.example.com",
     "FROM_NAME": "Example Store",
     "REPLY_TO": "support@example.com",
-    "CONFIGURATION_SET": "confirmations",
+    "LANES": json.dumps(LANES),
     "PRODUCTION_SENDING": "false",
-    "SEND_RATE": "3.5",
     "LEDGER_RETENTION_DAYS": "400",
+    "PRICES": json.dumps(PRICES),
+    "SPEND_PER_HOUR": "2.00",
+    "SPEND_PER_DAY": "20",
+    "SPEND_HOLDS": "order-confirmation,probe",
+    "HELD_SECONDS": "90",
     "STACK": "dev",
     "LOG_LEVEL": "INFO",
 }
@@ -50,16 +57,35 @@ def test_every_missing_variable_is_named_at_once() -> None:
         ("PRODUCTION_SENDING", "True", "true or false"),
         ("PRODUCTION_SENDING", "", "true or false"),
         *[
-            ("SEND_RATE", value, "a number of emails a second, above 0")
-            for value in ("", "0", "-1", "nan", "inf", "fast")
-        ],
-        *[
             ("LEDGER_RETENTION_DAYS", value, "a whole number of days, 1 to 99999")
             for value in ("", "0", "-1", "1.5", "many", "9" * 30, "９")
         ],
         ("LOG_LEVEL", "LOUD", "one of CRITICAL"),
         ("LOG_LEVEL", "info", "INFO"),
         ("FROM_NAME", "", "not empty"),
+        *[
+            ("SPEND_PER_HOUR", value, "an amount in USD, above 0, such as 2.50")
+            for value in ("", "0", "-1", "nan", "inf", "1e12", "2,50")
+        ],
+        ("SPEND_HOLDS", "newsletter", "lanes, with commas between them, of order-confirmation, probe"),
+        *[
+            ("PRICES", value, "with a price of ses.email, dynamodb.read")
+            for value in ("", "[]", '{"ses.email": "0.0001"}', json.dumps({**PRICES, "sqs.request": "dear"}))
+        ],
+        ("PRICES", json.dumps({**PRICES, "ses.email": "-1"}), "USD for one unit"),
+        *[
+            ("LANES", value, 'JSON like {"LANE": {"queueArn": ARN')
+            for value in ("", "{}", "[]", '{"probe": {}}', json.dumps({"newsletter": LANES["probe"]}))
+        ],
+        ("LANES", json.dumps({"probe": {**LANES["probe"], "queueUrl": ""}}), "with lanes of order-confirmation, probe"),
+        *[
+            (
+                "LANES",
+                json.dumps({"probe": {**LANES["probe"], "sendRate": value}}),
+                "with lanes of order-confirmation, probe and rates above 0",
+            )
+            for value in ("", "0", "-1", "nan", "inf", "fast", None)
+        ],
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_and_what_it_has_to_be(name: str, value: str, remedy: str) -> None:
@@ -69,25 +95,36 @@ def test_a_wrong_variable_is_named_with_its_value_and_what_it_has_to_be(name: st
 
 
 def test_missing_and_wrong_variables_are_reported_together() -> None:
-    environment = {name: value for name, value in SEND_EMAIL.items() if name != "QUEUE_URL"}
+    environment = {name: value for name, value in SEND_EMAIL.items() if name != "QUARANTINE_URL"}
     with pytest.raises(InvalidEnvironment) as caught:
-        SendEmail.read({**environment, "SEND_RATE": "0", "STACK": ""})
-    assert [fault.split()[0] for fault in str(caught.value).split("; ")] == ["QUEUE_URL", "SEND_RATE", "STACK"]
+        SendEmail.read({**environment, "SPEND_PER_DAY": "0", "STACK": ""})
+    assert [fault.split()[0] for fault in str(caught.value).split("; ")] == ["QUARANTINE_URL", "SPEND_PER_DAY", "STACK"]
 
 
 def test_variables_arrive_as_what_they_mean() -> None:
     settings = SendEmail.read({**SEND_EMAIL, "UNRELATED": "1"})
     assert settings.production_sending is False
-    assert settings.send_rate == 3.5
     assert settings.ledger_retention_days == timedelta(days=400)
     assert settings.from_name == "Example Store"
     assert SendEmail.read({**SEND_EMAIL, "PRODUCTION_SENDING": "true"}).production_sending is True
+    assert (settings.spend_per_hour, settings.spend_per_day) == (Decimal("2.00"), Decimal(20))
+    assert settings.spend_holds == ["order-confirmation", "probe"]
+    assert SendEmail.read({**SEND_EMAIL, "SPEND_HOLDS": ""}).spend_holds == []
+    assert settings.prices["ses.email"] == Decimal("0.0001")
+    assert settings.lanes["probe"] == Place(
+        queue_arn=LANES["probe"]["queueArn"],
+        queue_url=LANES["probe"]["queueUrl"],
+        configuration_set="probes",
+        send_rate=1000.0,
+    )
 
 
 def test_each_handler_declares_exactly_the_variables_it_reads() -> None:
     assert SendEmail.variables() == SEND_EMAIL.keys()
-    assert RecordFeedback.variables() == {"LEDGER_TABLE", "STACK", "LOG_LEVEL"}
-    assert Probe.variables() == {"LEDGER_TABLE", "TOPIC_ARN", "PROBE_SECONDS", "STACK", "LOG_LEVEL"}
+    everywhere = {"CONTROL_TABLE", "PRICES", "STACK", "LOG_LEVEL"}
+    assert RecordFeedback.variables() == everywhere | {"LEDGER_TABLE"}
+    assert Probe.variables() == everywhere | {"LEDGER_TABLE", "TOPIC_ARN", "PROBE_SECONDS"}
+    assert CostGuard.variables() == everywhere | {"BUDGET_HOLDS", "TICKET_TOPIC_ARN"}
     assert RecordFeedback.read({name: SEND_EMAIL[name] for name in RecordFeedback.variables()}).stack == "dev"
 
 
@@ -133,8 +170,10 @@ import handlers.send_email, handlers.record_feedback, handlers.probe
 
 
 def test_a_wrong_environment_stops_the_start_and_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**SEND_EMAIL, "SEND_RATE": "fast", "LOG_LEVEL": "LOUD"}.items():
+    for name, value in {**SEND_EMAIL, "SPEND_PER_DAY": "much", "LOG_LEVEL": "LOUD"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delitem(sys.modules, "handlers.send_email", raising=False)
-    with pytest.raises(InvalidEnvironment, match=r"^SEND_RATE is 'fast', .*; LOG_LEVEL is 'LOUD', has to be one of"):
+    with pytest.raises(
+        InvalidEnvironment, match=r"^SPEND_PER_DAY is 'much', .*; LOG_LEVEL is 'LOUD', has to be one of"
+    ):
         importlib.import_module("handlers.send_email")
