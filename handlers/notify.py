@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 import boto3
@@ -21,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.adapters import clients
 from handlers.adapters.alarms import LOOK_UP, AlarmHistory, LogSearch, Topics
+from handlers.adapters.control import Control
 from handlers.adapters.queues import return_after
 from handlers.adapters.webhooks import NotTaken, Receiver, Webhooks
 from handlers.environment import Notify
@@ -28,25 +28,31 @@ from handlers.mail.envelope import unwrap
 from handlers.paging.incident import Incident, Transition, begins, change_id, incident
 from handlers.paging.message import Page, chat, email, webhook, write_page
 from handlers.paging.notification import MalformedNotification, Notification, parse_notification
-from handlers.paging.orders import MOST_ORDERS, affected, clues, pattern, window
+from handlers.paging.orders import Found, affected, clues, pattern, window
 from handlers.paging.retrying import FIRST_RETRY_SECONDS, retry_after
 from handlers.telemetry import tracing
 from handlers.telemetry.logs import make_logger
+from handlers.telemetry.spend import Meter
 
 env = Notify.read(os.environ)
 tracing.start(stack=env.stack)
-sqs = boto3.client("sqs", config=clients.CONFIG)
+log = make_logger("notify", level=env.log_level, stack=env.stack)
+dynamodb = boto3.client("dynamodb", config=clients.CONFIG)
+meter = Meter(env.stack, env.prices, Control(dynamodb, env.control_table), log)
+meter.watch(dynamodb)
+sqs = meter.watch(boto3.client("sqs", config=clients.CONFIG))
 topics = Topics(
-    boto3.client("sns", config=clients.CONFIG), {"page": env.page_topic_arn, "ticket": env.ticket_topic_arn}
+    meter.watch(boto3.client("sns", config=clients.CONFIG)),
+    {"page": env.page_topic_arn, "ticket": env.ticket_topic_arn},
 )
 alarm_history = AlarmHistory(boto3.client("cloudwatch", config=LOOK_UP))
 logs = LogSearch(boto3.client("logs", config=LOOK_UP), env.log_groups)
 webhooks = Webhooks(env.receivers)
-log = make_logger("notify", level=env.log_level, stack=env.stack)
 workers = ThreadPoolExecutor(max_workers=10)  # the size of a batch
 posters = ThreadPoolExecutor(max_workers=10)  # apart from `workers`, which wait for them
 
 
+@meter.metered
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """An SQS event in, `batchItemFailures` out; what cannot be read or delivered ends in the dead-letter queue."""
     records = event["Records"]
@@ -87,8 +93,8 @@ def tell(body: str) -> None:
         log.info("nothing to tell: no incident ends with this", extra=facts)
         return
     now = datetime.now(UTC)
-    orders = orders_of(notification, about, now)
-    page = write_page(notification, about, stack=env.stack, log_groups=env.log_groups, orders=orders, now=now)
+    found = looked_up(notification, about, now)
+    page = write_page(notification, about, stack=env.stack, log_groups=env.log_groups, found=found, now=now)
     # People first: if this fails, nothing was told yet, and all of it comes again.
     topics.tell(page.severity, subject=page.subject, text=email(page), chat=chat(page, env.chat_platform))
     log.info("told", extra={**facts, "incident": about.key, "severity": page.severity})
@@ -142,19 +148,19 @@ def history_of(notification: Notification) -> list[Transition] | None:
         return None
 
 
-def orders_of(notification: Notification, about: Incident, now: datetime) -> list[str]:
-    """Ids of affected orders, one more than are told; [] where none are known, which never stops a page."""
-    found = clues(notification)
-    if not found:
-        return []
+def looked_up(notification: Notification, about: Incident, now: datetime) -> Found:
+    """What the logs say of it; nothing where nothing is known, which never stops a page."""
+    clues_ = clues(notification)
+    found = Found()
+    if not clues_:
+        return found
     span = window(notification, about.began, now)
-    orders: list[str] = []
     try:
-        for order_id in islice(affected(logs.lines(pattern(found), span), found), MOST_ORDERS + 1):
-            orders.append(order_id)  # one by one: what was found before a fault is told
-    except (ClientError, BotoCoreError) as error:
+        for found in affected(logs.lines(pattern(clues_), span), clues_):  # noqa: B007 - the last one is told
+            pass
+    except (ClientError, BotoCoreError) as error:  # what was found before a fault is told
         log.warning("affected orders not looked up", extra={"alarm": notification.name, "reason": str(error)})
-    return orders
+    return found
 
 
 def _delivery(body: str) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.adapters import clients
+from handlers.adapters.control import Control
 from handlers.adapters.ledger import DynamoLedger
 from handlers.environment import Probe
 from handlers.mail.lifecycle import message_id, milliseconds, timestamp
@@ -24,14 +25,18 @@ from handlers.telemetry import contract, tracing
 from handlers.telemetry.contract import LANE_ATTRIBUTE, Lane, Property
 from handlers.telemetry.logs import make_logger
 from handlers.telemetry.metrics import emit
+from handlers.telemetry.spend import Meter
 
 env = Probe.read(os.environ)
 tracing.start(stack=env.stack)
-sns = boto3.client("sns", config=clients.CONFIG)
-ledger = DynamoLedger(boto3.client("dynamodb", config=clients.CONFIG), env.ledger_table)
 log = make_logger("probe", level=env.log_level, stack=env.stack)
+dynamodb = boto3.client("dynamodb", config=clients.CONFIG)
+meter = Meter(env.stack, env.prices, Control(dynamodb, env.control_table), log)
+ledger = DynamoLedger(meter.watch(dynamodb), env.ledger_table)
+sns = meter.watch(boto3.client("sns", config=clients.CONFIG))
 
 
+@meter.metered
 def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ARG001 - Lambda's signature
     """What the schedule sends says nothing. A ledger that cannot be asked for its open emails stops no probe, and then
     fails the invocation."""

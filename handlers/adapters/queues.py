@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,3 +35,16 @@ class Quarantine:
 def return_after(client: SQSClient, queue_url: str, receipt_handle: str, seconds: int) -> None:
     """Let the queue deliver a message again in `seconds`, instead of after the whole visibility timeout."""
     client.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds)
+
+
+def return_all_after(client: SQSClient, queue_url: str, receipt_handles: Sequence[str], seconds: int) -> int:
+    """Let the queue deliver a batch of messages (at most ten) again in `seconds`; for how many it would not, which
+    come after the whole visibility timeout."""
+    reply = client.change_message_visibility_batch(
+        QueueUrl=queue_url,
+        Entries=[
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+            for number, handle in enumerate(receipt_handles)
+        ],
+    )
+    return len(reply.get("Failed", []))

@@ -13,7 +13,7 @@ from typing import Any
 from handlers.paging.incident import Incident
 from handlers.paging.links import alarm_link, logs_link, traces_link
 from handlers.paging.notification import Child, Measure, Notification, State
-from handlers.paging.orders import MOST_ORDERS, clues, insights_query, window
+from handlers.paging.orders import MOST_ORDERS, Found, clues, insights_query, window
 
 WEBHOOK_VERSION = 1
 """Of a webhook's JSON. Fields may be added to it; none goes or changes its meaning without a new version."""
@@ -59,6 +59,7 @@ class Page:
         state: in words, with the time.
         measured: how bad, against the limit; "" where there is no number.
         orders: ids of affected orders, MOST_ORDERS at most; `more` says that there are others.
+        reasons: what a guard says of it, lane by lane.
     """
 
     notification: Notification
@@ -69,6 +70,7 @@ class Page:
     measured: str
     orders: tuple[str, ...]
     more: bool
+    reasons: tuple[str, ...]
     links: tuple[Link, ...]
 
     @property
@@ -103,10 +105,10 @@ def write_page(
     *,
     stack: str,
     log_groups: Sequence[str],
-    orders: Sequence[str],
+    found: Found,
     now: datetime,
 ) -> Page:
-    """`orders` may be more than are told; `log_groups` are where the log link looks."""
+    """`found` is what the logs say; `log_groups` are where the log link looks."""
     span = window(notification, incident.began, now)
     where = (notification.region, notification.partition)
     query = insights_query(clues(notification))
@@ -118,8 +120,9 @@ def write_page(
         severity=severity(notification),
         state=in_words(notification, incident, now),
         measured=measured(notification),
-        orders=tuple(orders[:MOST_ORDERS]),
-        more=len(orders) > MOST_ORDERS,
+        orders=found.orders[:MOST_ORDERS],
+        more=len(found.orders) > MOST_ORDERS,
+        reasons=found.reasons,
         links=(
             *([Link("runbook", "What to do", runbook)] if runbook else []),
             Link("alarm", "Graph", alarm_link(*where, notification.name)),
@@ -186,6 +189,7 @@ def email(page: Page) -> str:
     notification = page.notification
     facts = {
         "How bad": page.measured,
+        "Why": "\n".join(page.reasons),
         "Because of": "\n".join(map(_child, notification.children)),
         "Severity": f"{page.severity}: {_urgency(page)}",
         "Orders": _orders(page),
@@ -221,7 +225,7 @@ def chat(page: Page, platform: str) -> dict[str, Any]:
     """
     notification = page.notification
     orders = f"Orders: {_orders(page)}" if page.orders else ""
-    lines = [_capital(page.state), page.measured, *map(_child, notification.children), orders]
+    lines = [_capital(page.state), page.measured, *page.reasons, *map(_child, notification.children), orders]
     title = f"{_MARKS[notification.state]} {page.stack}: {page.summary}"
     return {
         "version": "1.0",
@@ -264,6 +268,7 @@ def webhook(page: Page) -> dict[str, Any]:
         "children": [
             {"alarm": child.name, "state": child.state, "at": _iso(child.at)} for child in notification.children
         ],
+        "reasons": list(page.reasons),
         "orders": list(page.orders),
         "moreOrders": page.more,
         "links": {link.kind: link.url for link in page.links},

@@ -41,6 +41,7 @@ class Measure(StrEnum):
 
 _OF_UNIT: Mapping[Unit, Measure] = {
     Unit.COUNT: Measure.NUMBER,
+    Unit.NONE: Measure.NUMBER,
     Unit.MILLISECONDS: Measure.MILLISECONDS,
     Unit.SECONDS: Measure.SECONDS,
 }

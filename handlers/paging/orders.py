@@ -1,11 +1,12 @@
-"""Which orders an alarm is about, out of the metric records that the handlers log."""
+"""Which orders an alarm is about, or what the guards say of it, out of the metric records that the handlers log."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from handlers.paging.notification import Notification, State
 from handlers.telemetry import contract
@@ -13,6 +14,8 @@ from handlers.telemetry.contract import METRICS, NAMESPACE, Property, Unit
 
 MOST_ORDERS = 5
 """As many as one reads at three in the morning; the link leads to the rest."""
+
+MOST_REASONS = 3
 
 GOOD_NEWS = frozenset({contract.EMAILS_SENT.name, contract.DELIVERIES.name, contract.DUPLICATES_PREVENTED.name})
 """Metrics whose records name orders that went well: an alarm on them is about what is missing."""
@@ -73,21 +76,53 @@ def insights_query(found: Iterable[Clue]) -> str:
 _SHOWN = (Property.ORDER_ID, Property.MESSAGE_ID, Property.REASON, Property.TRACE_ID)
 
 
-def affected(lines: Iterable[str], found: Iterable[Clue]) -> Iterator[str]:
-    """The ids of the orders in log lines that a clue speaks against, each once. Lines are read only as asked for."""
-    known = set()
-    clues_ = tuple(found)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What log lines say of an alarm.
+
+    Attributes:
+        orders: ids of affected orders, one more than are told at most.
+        reasons: what is said of no order: by a guard, of a lane.
+    """
+
+    orders: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+def affected(lines: Iterable[str], found: Iterable[Clue]) -> Iterator[Found]:
+    """What the log lines that a clue speaks against say, each thing once, and after each all that there is so far:
+    whoever reads them may be stopped. Lines are read only as asked for."""
+    orders: dict[str, None] = {}
+    reasons: dict[str, None] = {}
+    for record in _speaking(lines, tuple(found)):
+        if order_id := _text(record, Property.ORDER_ID):
+            orders[order_id] = None
+        elif reason := _said(record):
+            reasons[reason] = None
+        yield Found(tuple(orders), tuple(reasons)[:MOST_REASONS])
+        if len(orders) > MOST_ORDERS:
+            return
+
+
+def _speaking(lines: Iterable[str], found: tuple[Clue, ...]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if not isinstance(record, dict) or not any(clue.speaks(record.get(clue.metric)) for clue in clues_):
-            continue
-        order_id = record.get(Property.ORDER_ID.value)
-        if isinstance(order_id, str) and order_id and order_id not in known:
-            known.add(order_id)
-            yield order_id
+        if isinstance(record, dict) and any(clue.speaks(record.get(clue.metric)) for clue in found):
+            yield record
+
+
+def _said(record: Mapping[str, Any]) -> str:
+    """`order-confirmation: 2.01 of 2.00 USD in an hour (send_email)`."""
+    lane, reason, by = (_text(record, key) for key in (Property.LANE, Property.REASON, Property.BY))
+    return f"{lane}: {reason}{f' ({by})' if by else ''}" if lane and reason else ""
+
+
+def _text(record: Mapping[str, Any], key: Property) -> str:
+    value = record.get(key.value)
+    return value if isinstance(value, str) else ""
 
 
 def window(notification: Notification, began: datetime | None, now: datetime) -> tuple[datetime, datetime]:

@@ -7,6 +7,7 @@ shows an order from its topic to SES.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -53,6 +54,8 @@ def start(**annotations: str) -> None:
         streaming_threshold=0,
     )
     patch(["botocore"])
+    # A call outside of what is traced, such as the meter's, is no news; the SDK would log a warning for each.
+    logging.getLogger("aws_xray_sdk").setLevel(logging.ERROR)
     _common.clear()
     _common.update(annotations)
 

@@ -10,6 +10,7 @@ from typing import Any
 from handlers.paging.incident import Transition, incident
 from handlers.paging.message import Page, write_page
 from handlers.paging.notification import Notification, State, parse_notification
+from handlers.paging.orders import Found
 
 FOLDER = Path(__file__).parent.parent / "events" / "alarms"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -38,7 +39,9 @@ def changed(minutes: float, state: str) -> Transition:
     return Transition(BEGAN + timedelta(minutes=minutes), State(state))
 
 
-def page(name: str, *, orders: tuple[str, ...] = (), after: float = 0, **changes: Any) -> Page:
+def page(
+    name: str, *, orders: tuple[str, ...] = (), reasons: tuple[str, ...] = (), after: float = 0, **changes: Any
+) -> Page:
     """The page about a notification, `after` seconds after its change, of an incident that began at BEGAN."""
     notification = parsed(name, **changes)
     about = incident(notification, [changed(0, "ALARM"), changed(-600, "OK")])
@@ -48,6 +51,6 @@ def page(name: str, *, orders: tuple[str, ...] = (), after: float = 0, **changes
         about,
         stack="prod",
         log_groups=GROUPS,
-        orders=orders,
+        found=Found(orders, reasons),
         now=notification.at + timedelta(seconds=after),
     )

@@ -10,19 +10,56 @@ from contextlib import contextmanager
 from io import TextIOBase
 from itertools import count
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 TRACE = "1-5f84c7a1-0123456789abcdef01234567"
 PARENT = "53995c3f42cd8ad8"
 SENT_TIMESTAMP = 1_795_359_961_123
 
+LANES = {
+    lane: {
+        "queueArn": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+        "queueUrl": f"https://sqs.us-east-1.amazonaws.com/123456789012/{queue}",
+        "configurationSet": f"{lane}s",
+        "sendRate": "1000",
+    }
+    for lane, queue in (("order-confirmation", "send-email"), ("probe", "send-email-probe"))
+}
+PRICES = {
+    "ses.email": "0.0001",
+    "dynamodb.read": "0.000000125",
+    "dynamodb.write": "0.000000625",
+    "lambda.gb-second.arm64": "0.0000133334",
+    "lambda.request": "0.0000002",
+    "logs.gb": "0.50",
+    "sns.publish": "0.0000005",
+    "sqs.request": "0.0000004",
+    "xray.trace": "0.000005",
+}
+
 _numbers = count(1)
+
+
+def control_table(client: DynamoDBClient, name: str) -> str:
+    """Create a control table with the keys that the program deploys; its name."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("scope", "key")],
+        KeySchema=[{"AttributeName": "scope", "KeyType": "HASH"}, {"AttributeName": "key", "KeyType": "RANGE"}],
+    )
+    return name
 
 
 class Context:
     """Lambda's context object, as far as the entries use it."""
+
+    memory_limit_in_mb = "256"
 
     def get_remaining_time_in_millis(self) -> int:
         return 30_000
@@ -71,9 +108,11 @@ class CurrentStdout(TextIOBase):
 
 
 def printed(out: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A run's standard output: log lines and metric records. Every line has to be JSON, or Lambda cannot read it."""
+    """A run's standard output: log lines and metric records, but for the one that every run ends with (test_meter).
+    Every line has to be JSON, or Lambda cannot read it."""
     lines = [json.loads(line) for line in out.splitlines()]
-    return [line for line in lines if "_aws" not in line], [line for line in lines if "_aws" in line]
+    metrics = [line for line in lines if "_aws" in line and "EstimatedSpend" not in line]
+    return [line for line in lines if "_aws" not in line], metrics
 
 
 class SesClient:

@@ -48,7 +48,7 @@ def test_all_entries_make_their_clients_with_these_settings(entries: tuple[Modul
         config = client.meta.config
         assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (2, 5, 10)
         assert config.retries == {"total_max_attempts": 3, "mode": "standard"}
-    assert send_email.mailer._client.meta.config.retries["total_max_attempts"] == 1
+    assert send_email.sesv2.meta.config.retries["total_max_attempts"] == 1
 
 
 def test_a_service_that_never_answers_is_seen_failing_before_the_function_is_stopped() -> None:

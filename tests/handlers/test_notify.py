@@ -24,7 +24,7 @@ from handlers.paging.notification import State
 from handlers.paging.retrying import retry_after
 from tests.handlers import wire
 from tests.handlers.alarms import BEGAN, changed, golden, told
-from tests.handlers.entries import CurrentStdout, printed, record, run
+from tests.handlers.entries import PRICES, CurrentStdout, control_table, printed, record, run
 from tests.handlers.wire import Wire, answers, serving
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ SETTINGS = {
     "RECEIVERS": "{}",
     "CHAT_PLATFORM": "slack",
     "LOG_GROUPS": "/aws/lambda/send-email,/aws/lambda/record-feedback",
+    "CONTROL_TABLE": "Control",
+    "PRICES": json.dumps(PRICES),
     "STACK": "test",
     "LOG_LEVEL": "INFO",
 }
@@ -54,6 +56,7 @@ def entry() -> Iterator[ModuleType]:
         sys.modules.pop("handlers.notify", None)
         started = importlib.import_module("handlers.notify")
         started.log.handlers[0].setStream(CurrentStdout())
+        control_table(started.dynamodb, SETTINGS["CONTROL_TABLE"])
         yield started
         del sys.modules["handlers.notify"]
 
@@ -77,6 +80,7 @@ class Paged:
         patch.setattr(entry, "sqs", self.queue)
         patch.setattr(entry, "alarm_history", History([]))
         patch.setattr(entry, "logs", Logs([]))
+        patch.setattr(entry, "datetime", SimpleNamespace(now=lambda _: BEGAN + timedelta(minutes=1)))
         self.receivers([receiver.url + f"/{SECRET}"])
 
     def receivers(self, page: list[str], ticket: list[str] | None = None) -> None:

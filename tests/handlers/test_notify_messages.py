@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from handlers.paging.notification import (
     latest_value,
     parse_notification,
 )
-from handlers.paging.orders import MOST_ORDERS, affected, clues, insights_query, pattern, window
+from handlers.paging.orders import MOST_ORDERS, MOST_REASONS, Found, affected, clues, insights_query, pattern, window
 from handlers.telemetry import contract
 from tests.handlers.alarms import BEGAN, GROUPS, NAMES, changed, golden, page, parsed, told
 
@@ -440,7 +441,7 @@ def test_an_alarm_with_an_odd_name_is_still_linked() -> None:
 
 def test_without_log_groups_there_is_no_log_link() -> None:
     about = Incident("key", BEGAN)
-    told_of = write_page(parsed("metric-alarm"), about, stack="prod", log_groups=[], orders=[], now=BEGAN)
+    told_of = write_page(parsed("metric-alarm"), about, stack="prod", log_groups=[], found=Found(), now=BEGAN)
     assert set(webhook(told_of)["links"]) == {"runbook", "alarm", "traces"}
 
 
@@ -518,7 +519,7 @@ def test_the_orders_are_those_whose_records_speak_against_them() -> None:
         "[" * 100_000,
         line("A-6", SendFailures=2),
     ]
-    assert list(affected(lines, found)) == ["A-1", "A-6"]
+    assert [*affected(lines, found)][-1] == Found(orders=("A-1", "A-6"))
 
 
 def test_of_a_rate_the_good_part_names_no_order() -> None:
@@ -531,7 +532,7 @@ def test_a_duration_speaks_when_it_is_over_the_threshold() -> None:
     found = clues(parsed("percentile-alarm"))
     assert pattern(found) == "{ ($.DeliveryLatency > 30000) }"
     lines = [line("A-1", DeliveryLatency=30_000), line("A-2", DeliveryLatency=30_000.5)]
-    assert list(affected(lines, found)) == ["A-2"]
+    assert [*affected(lines, found)] == [Found(orders=("A-2",))]
 
 
 def test_aws_own_metrics_and_composites_name_no_orders() -> None:
@@ -548,6 +549,34 @@ def test_every_declared_metric_but_good_news_leads_to_orders() -> None:
         "Deliveries",
         "DuplicatesPrevented",
     }
+
+
+def test_what_a_guard_says_of_a_lane_is_why() -> None:
+    held = {"lane": "order-confirmation", "reason": "2.01 of 2.00 USD in an hour", "by": "send_email"}
+    found = clues(of("BrakeEngaged", 1))
+    lines = [line(None, BrakeEngaged=1, **held), line(None, BrakeEngaged=0), line(None, BrakeEngaged=1, **held)]
+    why = "order-confirmation: 2.01 of 2.00 USD in an hour (send_email)"
+    assert [*affected(lines, found)][-1] == Found(reasons=(why,))
+    warning = line(None, ReputationWarnings=1, lane="probe", reason="3 of 90 emails bounced")
+    told_of = [*affected([warning, *lines], clues(of("ReputationWarnings", 1)))][-1]
+    assert told_of.reasons == ("probe: 3 of 90 emails bounced",)
+    many = [line(None, BrakeEngaged=1, **{**held, "reason": f"{number} of 2"}) for number in range(9)]
+    assert len([*affected(many, found)][-1].reasons) == MOST_REASONS
+
+
+def test_why_is_told_everywhere() -> None:
+    why = "order-confirmation: 2.01 of 2.00 USD in an hour (send_email)"
+    told_of = page("metric-alarm", reasons=(why,))
+    assert f"Why         {why}" in email(told_of)
+    assert webhook(told_of)["reasons"] == [why]
+    assert why in chat(told_of, "slack")["content"]["description"]
+    assert "Why" not in email(page("metric-alarm"))
+
+
+def test_logs_are_read_until_there_are_more_orders_than_are_told() -> None:
+    found = clues(parsed("metric-alarm"))
+    endless = (line(f"A-{number}", SendFailures=1) for number in itertools.count())
+    assert len([*affected(endless, found)][-1].orders) == MOST_ORDERS + 1
 
 
 def test_a_page_names_a_few_orders_and_says_that_there_are_more() -> None:

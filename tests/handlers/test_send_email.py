@@ -227,7 +227,8 @@ def test_a_quarantine_that_cannot_be_reached_keeps_the_order_on_the_queue_and_co
 def test_what_comes_back_does_so_after_its_backoff(send_email: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     text = body(customerEmail="throttled@example.com")
     queue = send_email.sqs.create_queue(QueueName="send-email")["QueueUrl"]
-    monkeypatch.setattr(send_email, "env", replace(send_email.env, queue_url=queue))
+    place = replace(send_email.env.lanes["order-confirmation"], queue_url=queue)
+    monkeypatch.setitem(send_email.env.lanes, "order-confirmation", place)
     send_email.sqs.send_message(QueueUrl=queue, MessageBody=text)
     receipt = send_email.sqs.receive_message(QueueUrl=queue)["Messages"][0]["ReceiptHandle"]
     asked: list[dict[str, Any]] = []
@@ -389,9 +390,8 @@ def test_copies_of_an_order_in_one_batch_are_settled_one_after_the_other(
 def test_without_room_in_the_send_rate_the_order_comes_back_unsent(
     send_email: ModuleType, ses: SesClient, ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        send_email, "pace", send_email.Pace(0.01, lambda: 0.0, lambda _: pytest.fail("it must not wait"))
-    )
+    pace = send_email.Pace(0.01, lambda: 0.0, lambda _: pytest.fail("it must not wait"))
+    monkeypatch.setitem(send_email.paces, "order-confirmation", pace)
     monkeypatch.setattr("handlers.send_email.time.monotonic", lambda: 0.0)
     first, second = record(body(orderId="A-1")), record(body(orderId="A-2"))
     (back,) = run(send_email, first, second)
@@ -413,7 +413,7 @@ def test_the_letter_goes_to_the_customer_with_our_tags(
     assert mail == {
         "FromEmailAddress": "orders@mail.example.com",
         "Destination": {"ToAddresses": ["leonie.koehler@example.com"]},
-        "ConfigurationSetName": "confirmations",
+        "ConfigurationSetName": "order-confirmations",
         "EmailTags": [
             {"Name": "message_id", "Value": message_id("2026/7#1", Lane.CONFIRMATION)},
             {"Name": "order", "Value": "2026_2f7_231"},
@@ -452,7 +452,7 @@ def test_the_email_is_one_that_ses_takes(
     client = boto3.client("sesv2")
     client.create_email_identity(EmailIdentity="orders@mail.example.com")
     client.create_configuration_set(ConfigurationSetName="confirmations")
-    monkeypatch.setattr(send_email, "mailer", Mailer(client, "confirmations"))
+    monkeypatch.setitem(send_email.mailers, "order-confirmation", Mailer(client, "confirmations"))
     assert run(send_email, record(body())) == []
     assert row_of(ledger, "A-1001").ses_message_id
 
@@ -517,6 +517,7 @@ def test_each_order_is_traced_under_its_own_header_with_the_ids_it_is_searched_b
     }
     calls = [segment for segment in sent if segment.get("parent_id") == first["id"]]
     assert [(call["name"], call["aws"]["operation"], call["trace_id"]) for call in calls] == [
+        ("dynamodb", "GetItem", TRACE),
         ("dynamodb", "UpdateItem", TRACE),
         ("dynamodb", "UpdateItem", TRACE),
     ]
@@ -571,7 +572,7 @@ def test_no_address_no_name_and_no_body_is_ever_told(
 def test_an_address_that_ses_quotes_does_not_reach_the_trace(
     send_email: ModuleType, ledger: DynamoLedger, segments: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send_email, "mailer", Mailer(boto3.client("sesv2"), "confirmations"))
+    monkeypatch.setitem(send_email.mailers, "order-confirmation", Mailer(boto3.client("sesv2"), "confirmations"))
     monkeypatch.setattr(send_email, "env", replace(send_email.env, from_address="unheard-of@mail.example.com"))
     run(send_email, record(body(), trace=TRACE))
     assert "unheard-of@mail.example.com" in row_of(ledger, "A-1001").reason, (
