@@ -25,6 +25,7 @@ OUTCOMES: Mapping[Outcome, tuple[Metric, int]] = {
     Outcome.SENT: (contract.EMAILS_SENT, logging.INFO),
     Outcome.FAILED: (contract.SEND_FAILURES, logging.ERROR),
     Outcome.UNKNOWN: (contract.SENDS_UNKNOWN, logging.ERROR),
+    Outcome.SUPPRESSED: (contract.SUPPRESSIONS, logging.WARNING),
     Outcome.DUPLICATE: (contract.DUPLICATES_PREVENTED, logging.INFO),
     Outcome.CONFLICT: (contract.ORDER_CONFLICTS, logging.WARNING),
     Outcome.RETRY: (contract.SEND_RETRIES, logging.WARNING),

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from handlers.mail.lifecycle import Milestone, Row
+from handlers.mail.lifecycle import Milestone, Row, Status
 from ops import show
 from ops.resolve import Resolution, Verdict
 from ops.text import between, clock, duration, mask
@@ -33,6 +33,11 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.FAILED: "marked as failed",
     Verdict.RESEND: "released for another attempt",
 }
+REMEDIES: Mapping[Status, str] = {
+    Status.SUPPRESSED: "if the address is good: `suppressed remove ADDRESS --reason WHY`, then have the order published"
+    " under a new id",
+}
+"""What an operator can do about an email in such a state, where the state's name does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ def describe(row: Row, resolutions: Sequence[Resolution] = (), *, show_address: 
         "sandbox": row.sandboxed,
         "sentTo": shown(row.sent_to),
         "reason": shown(row.reason),
+        "remedy": REMEDIES.get(row.status, ""),
         "sesMessageId": row.ses_message_id,
         "traceId": row.trace_id,
         "attempts": row.attempts,
@@ -116,6 +122,7 @@ def _facts(email: Mapping[str, Any]) -> list[tuple[str, str | Text]]:
         ("to", email["to"]),
         ("sent to", sandbox),
         ("why", email["reason"]),
+        ("what to do", email["remedy"]),
         ("attempts", str(email["attempts"])),
         ("conflicts", conflicts),
         ("flags", ", ".join(email["flags"])),

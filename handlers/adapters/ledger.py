@@ -6,7 +6,7 @@ is late and looks again. What a row means is `handlers.mail.lifecycle`'s affair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,14 +85,60 @@ class DynamoLedger:
         Raises:
             AlreadyClaimed: somebody else has, or ours is over; judge the row it carries.
         """
-        values = {
+        return self._take(
+            claim,
+            [
+                "#open = :kind, #status = :submitting, submittingAt = :now, leaseUntil = :lease",
+                "attempts = if_not_exists(attempts, :zero) + :one",
+            ],
+            remove="#reason, #order",
+            values={":lease": claim.lease_until},
+            is_ours=lambda row: row.held_by(claim.token),
+        )
+
+    def suppress(self, claim: NewClaim, reason: str) -> Row:
+        """Settle the email as SUPPRESSED for `reason`, in one conditional write: where it could have been claimed, and
+        in place of that. It is no attempt, and nothing was submitted.
+
+        Raises:
+            AlreadyClaimed: somebody has claimed it, or it is settled; judge the row it carries.
+        """
+        return self._take(
+            claim,
+            [
+                "#status = :suppressed, suppressedAt = :now, #reason = :reason",
+                "attempts = if_not_exists(attempts, :zero)",
+            ],
+            remove="#open, #order",
+            values={":suppressed": Status.SUPPRESSED.value, ":reason": reason},
+            is_ours=lambda row: row.status is Status.SUPPRESSED and row.claim_token == claim.token,
+        )
+
+    def _take(
+        self,
+        claim: NewClaim,
+        assignments: Sequence[str],
+        *,
+        remove: str,
+        values: Mapping[str, Any],
+        is_ours: Callable[[Row], bool],
+    ) -> Row:
+        """Write what every row begins with, and `assignments`, if the email can be claimed. `is_ours` knows the row
+        that this very write has made."""
+        shared = [
+            "#kind = :kind, #to = :to, sentTo = :sentTo, sandbox = :sandbox, orderHash = :hash",
+            "lastUpdated = :now, claimToken = :token, expiresAt = :expires, traceId = :trace",
+            "claimedAt = if_not_exists(claimedAt, :now), publishedAt = if_not_exists(publishedAt, :published)",
+            "revision = if_not_exists(revision, :zero) + :one",
+            *(["flags = :flags"] if claim.flags else []),
+        ]
+        given = {
             ":kind": claim.kind,
             ":to": claim.to,
             ":sentTo": claim.sent_to,
             ":hash": claim.order_hash,
             ":published": claim.published_at,
             ":now": claim.now,
-            ":lease": claim.lease_until,
             ":expires": claim.expires_at,
             ":token": claim.token,
             ":trace": claim.trace_id,
@@ -101,20 +147,13 @@ class DynamoLedger:
             ":zero": 0,
             ":one": 1,
             **({":flags": set(claim.flags)} if claim.flags else {}),
+            **values,
         }
-        assignments = [
-            "#kind = :kind, #to = :to, sentTo = :sentTo, sandbox = :sandbox, orderHash = :hash, #open = :kind",
-            "#status = :submitting, submittingAt = :now, lastUpdated = :now, leaseUntil = :lease, claimToken = :token",
-            "claimedAt = if_not_exists(claimedAt, :now), publishedAt = if_not_exists(publishedAt, :published)",
-            "attempts = if_not_exists(attempts, :zero) + :one, revision = if_not_exists(revision, :zero) + :one",
-            "expiresAt = :expires, traceId = :trace",
-            *(["flags = :flags"] if claim.flags else []),
-        ]
         try:
             reply = self._client.update_item(
                 TableName=self._table,
                 Key=_key(claim.order_id, claim.message_id),
-                UpdateExpression=f"SET {', '.join(assignments)} REMOVE #reason, #order",
+                UpdateExpression=f"SET {', '.join([*shared, *assignments])} REMOVE {remove}",
                 ConditionExpression=(
                     "attribute_not_exists(orderId)"
                     " OR (#status = :submitting AND attribute_not_exists(leaseUntil) AND orderHash = :hash"
@@ -128,13 +167,13 @@ class DynamoLedger:
                     "#reason": "reason",
                     "#order": "order",
                 },
-                ExpressionAttributeValues={name: _serialize(value) for name, value in values.items()},
+                ExpressionAttributeValues={name: _serialize(value) for name, value in given.items()},
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
             standing: Row = _standing_row(error)
-            if standing.held_by(claim.token):
+            if is_ours(standing):
                 return standing
             raise AlreadyClaimed(standing) from None
         return _row(reply["Attributes"])

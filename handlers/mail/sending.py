@@ -9,8 +9,9 @@ SES has no idempotency token, so the order of writes is everything:
     refused for now   -> the claim is let go and the queue brings the order back
     no answer         -> UNKNOWN: SES's own events decide, or an operator does; nothing is resent
 
-Whoever finds a claim whose holder is dead calls it UNKNOWN as well. This module knows the rules; the ledger and the
-mail service are behind the two Protocols below.
+Whoever finds a claim whose holder is dead calls it UNKNOWN as well. An order to an address on the suppression list is
+SUPPRESSED, by one write in place of its claim. This module knows the rules; the ledger is behind the Protocol below,
+and whatever else it needs comes in as functions.
 """
 
 from __future__ import annotations
@@ -36,10 +37,16 @@ from handlers.mail.lifecycle import (
 from handlers.telemetry.contract import SEND_WITHIN_MS, Lane
 
 if TYPE_CHECKING:  # half the cost of a feedback's cold start is what orders are parsed with
+    from handlers.guarding.suppression import Suppression
     from handlers.mail.orders import Order
 
 SIMULATOR = "simulator.amazonses.com"
 """The domain of SES's mailbox simulator."""
+
+
+LEAST_RATE = 0.1
+"""Emails a second that an execution environment sends however small its share: it can wait ten seconds for a turn, and
+not much longer, before its invocation ends."""
 
 
 class SendError(Exception):
@@ -103,6 +110,9 @@ class Ledger(Protocol):
     def claim(self, claim: NewClaim) -> Row:
         """The claimed row. Raises AlreadyClaimed."""
 
+    def suppress(self, claim: NewClaim, reason: str) -> Row:
+        """The row, SUPPRESSED where it could have been claimed. Raises AlreadyClaimed."""
+
     def change(self, before: Row, after: Row, now: str) -> Row:
         """The row after the write. Raises Superseded."""
 
@@ -116,6 +126,7 @@ class Outcome(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     RETRY = "retry"
@@ -138,7 +149,8 @@ def sent_after(row: Row) -> float:
 def missed(result: Result) -> bool | None:
     """Whether the order missed the promise to be sent in time; None where this message is not where that is settled.
 
-    A duplicate or a conflict is another message's order, and one that goes back to the queue is settled later, by the
+    An address that is suppressed is the customer's, and none of our doing (as in `contract.DELIVERY_MISSES`). A
+    duplicate or a conflict is another message's order, and one that goes back to the queue is settled later, by the
     time since its first publication.
     """
     match result.outcome:
@@ -156,6 +168,7 @@ class Sender:
     Args:
         send: hands the email to SES: (order, row) -> SES message id. Raises SendError.
         recipient: the address that is really written to, given the customer's (the sandbox guard).
+        suppressed: the entry by which an address is not written to, if any; not asked about the simulator's.
         wait: blocks until the send rate has room. False, at once, if `deadline` would pass first.
         now: the clock.
         new_token: a token that no other claim has or will have.
@@ -166,6 +179,7 @@ class Sender:
     ledger: Ledger
     send: Callable[[Order, Row], str]
     recipient: Callable[[str], str]
+    suppressed: Callable[[str], Suppression | None]
     wait: Callable[[], bool]
     now: Callable[[], datetime]
     new_token: Callable[[], str]
@@ -178,24 +192,27 @@ class Sender:
         `body` is the order as published; it is kept in the row while the outcome is unknown, for a resend.
         """
         now = self.now()
+        claim = NewClaim(
+            order_id=order.order_id,
+            message_id=message_id(order.order_id, lane),
+            kind=lane.value,
+            to=order.email,
+            sent_to=self.recipient(order.email),
+            order_hash=order.content_hash,
+            published_at=timestamp(published_at),
+            now=timestamp(now),
+            lease_until=timestamp(self.deadline),
+            expires_at=int((now + self.retention).timestamp()),
+            token=self.new_token(),
+            trace_id=trace_id,
+            flags=order.flags,
+        )
+        # Before the claim: a lookup that fails leaves nothing behind, and the queue brings the order back.
+        entry = None if at_simulator(claim.sent_to) else self.suppressed(claim.sent_to)
         try:
-            row = self.ledger.claim(
-                NewClaim(
-                    order_id=order.order_id,
-                    message_id=message_id(order.order_id, lane),
-                    kind=lane.value,
-                    to=order.email,
-                    sent_to=self.recipient(order.email),
-                    order_hash=order.content_hash,
-                    published_at=timestamp(published_at),
-                    now=timestamp(now),
-                    lease_until=timestamp(self.deadline),
-                    expires_at=int((now + self.retention).timestamp()),
-                    token=self.new_token(),
-                    trace_id=trace_id,
-                    flags=order.flags,
-                )
-            )
+            if entry:
+                return Result(Outcome.SUPPRESSED, self.ledger.suppress(claim, entry.told), entry.told)
+            row = self.ledger.claim(claim)
         except AlreadyClaimed as claimed:
             return self._lost_claim(claimed.row, order, body)
         return self._submit(row, order, body)
@@ -269,27 +286,30 @@ class Pace:
     as SES measures over about that long.
 
     Args:
-        rate: emails a second.
+        rate: emails a second. An environment has one pace for each lane and sends in one lane at a time.
         monotonic: seconds from any fixed point.
         sleep: waits that many seconds.
     """
 
     def __init__(self, rate: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._interval = 1 / rate
-        self._burst = max(1.0, rate)
+        self._rate = rate
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next = float("-inf")
 
-    def wait(self, until: float) -> bool:
-        """Take a turn and wait for it; False, without waiting, if it comes after `until` (monotonic seconds)."""
+    def wait(self, until: float, share: float = 1.0) -> bool:
+        """Take a turn and wait for it; False, without waiting, if it comes after `until` (monotonic seconds).
+
+        `share` is the part of the rate that is used, as long as that leaves LEAST_RATE.
+        """
+        rate = max(self._rate * share, min(self._rate, LEAST_RATE))
         with self._lock:
             now = self._monotonic()
-            turn = max(self._next, now - (self._burst - 1) * self._interval)
+            turn = max(self._next, now - (max(1.0, rate) - 1) / rate)
             if max(turn, now) > until:
                 return False
-            self._next = turn + self._interval
+            self._next = turn + 1 / rate
         if turn > now:
             self._sleep(turn - now)
         return True
@@ -304,13 +324,18 @@ def backoff(receive_count: int) -> int:
     return int(min(2 ** min(receive_count, 9), 300))
 
 
+def at_simulator(address: str) -> bool:
+    """Whether mail to `address` ends in SES's mailbox simulator, and so concerns nobody's mailbox and no reputation."""
+    return address.lower().endswith(f"@{SIMULATOR}")
+
+
 def sandbox_recipient(address: str) -> str:
     """The mailbox simulator's address that stands for `address`, with a label showing whom.
 
     Simulator addresses stay as they are: they are nobody's, and let a sandbox try bounces and complaints. Source: SES
     developer guide, "Using the mailbox simulator" (labels after a plus sign).
     """
-    if address.endswith(f"@{SIMULATOR}"):
+    if at_simulator(address):
         return address
     label = "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "=" for c in address)
     # RFC 5321 allows 64 octets before the @.

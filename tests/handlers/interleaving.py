@@ -50,10 +50,27 @@ class MemoryLedger(DynamoLedger):
         self.rows = dict(rows or {})
 
     def claim(self, claim: NewClaim) -> Row:
-        key = (claim.order_id, claim.message_id)
-        old = self.rows.get(key)
+        old = self.rows.get((claim.order_id, claim.message_id))
         if old and old.held_by(claim.token):
             return old
+        return self._begin(claim, old)
+
+    def suppress(self, claim: NewClaim, reason: str) -> Row:
+        old = self.rows.get((claim.order_id, claim.message_id))
+        if old and old.status is Status.SUPPRESSED and old.claim_token == claim.token:
+            return old
+        taken = self._begin(claim, old)
+        self.rows[(claim.order_id, claim.message_id)] = replace(
+            taken,
+            attempts=taken.attempts - 1,
+            milestones={**(old.milestones if old else {}), Milestone.SUPPRESSED: claim.now},
+            lease_until="",
+            reason=reason,
+        )
+        return self.rows[(claim.order_id, claim.message_id)]
+
+    def _begin(self, claim: NewClaim, old: Row | None) -> Row:
+        key = (claim.order_id, claim.message_id)
         if old and (
             old.status is not Status.SUBMITTING
             or old.lease_until
@@ -259,6 +276,7 @@ def send(ledger: DynamoLedger, ses: Callable[[Order, Row], str], seconds: float,
         ledger=ledger,
         send=ses,
         recipient=str,
+        suppressed=lambda _: None,
         wait=lambda: True,
         now=lambda: now,
         new_token=lambda: token,

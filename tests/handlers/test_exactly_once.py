@@ -102,7 +102,9 @@ def _wander(world: World, data: st.DataObject, most: int) -> None:
 SAME, OTHER = "0" * 64, "1" * 64
 
 seconds = st.integers(0, 5)
-claims = st.tuples(st.just("claim"), seconds, st.tuples(st.sampled_from([SAME, OTHER]), st.sampled_from("ab")))
+claims = st.tuples(
+    st.sampled_from(["claim", "suppress"]), seconds, st.tuples(st.sampled_from([SAME, OTHER]), st.sampled_from("ab"))
+)
 releases = st.tuples(st.just("release"), seconds, st.none())
 lessons = st.tuples(st.just("learn"), seconds, st.sampled_from(Milestone))
 
@@ -121,6 +123,19 @@ lessons = st.tuples(st.just("learn"), seconds, st.sampled_from(Milestone))
         ("claim", 5, (SAME, "a")),
     ]
 )
+@example(
+    writes=[
+        ("claim", 0, (SAME, "a")),
+        ("suppress", 1, (SAME, "b")),
+        ("release", 2, None),
+        ("suppress", 3, (OTHER, "b")),
+        ("suppress", 4, (SAME, "a")),
+        ("suppress", 4, (SAME, "b")),
+        ("suppress", 5, (SAME, "b")),
+        ("claim", 5, (SAME, "c")),
+    ]
+)
+@example(writes=[("suppress", 0, (SAME, "a")), ("suppress", 1, (SAME, "a")), ("learn", 2, Milestone.DELIVERED)])
 def test_the_ledger_in_memory_does_what_the_real_one_does(
     dynamodb: DynamoDBClient, table: str, writes: list[tuple[str, int, Any]]
 ) -> None:
@@ -134,10 +149,10 @@ def _written(ledger: DynamoLedger, writes: list[tuple[str, int, Any]]) -> list[A
     first = None
     for verb, second, what in writes:
         try:
-            if verb == "claim":
+            if verb in ("claim", "suppress"):
                 order_hash, token = what
                 claim = new_claim(now=at(second), lease_until=at(second + 30), order_hash=order_hash, token=token)
-                results.append(ledger.claim(claim))
+                results.append(ledger.claim(claim) if verb == "claim" else ledger.suppress(claim, "listed"))
                 first = first or results[-1]
             elif first and verb == "release":
                 results.append(ledger.change(first, replace(first, lease_until="", reason="throttled"), at(second)))

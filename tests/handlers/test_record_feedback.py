@@ -88,7 +88,7 @@ def test_the_text_that_ses_publishes_when_a_destination_is_made_is_done_with_in_
 ) -> None:
     text = "Successfully validated SNS topic for Amazon SES event publishing."
     assert run(record_feedback, record(text), record(envelope(text))) == []
-    assert capsys.readouterr().out == ""
+    assert printed(capsys.readouterr().out) == ([], [])
 
 
 def test_what_ses_says_of_an_address_stays_out_of_logs_metrics_and_traces(

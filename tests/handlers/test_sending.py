@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.adapters.ledger import DynamoLedger
+from handlers.guarding.suppression import Suppression
 from handlers.mail.lifecycle import Evidence, Milestone, Row, Status, message_id
 from handlers.mail.orders import MalformedOrder, Order
 from handlers.mail.sending import (
@@ -60,6 +61,7 @@ def deliver(
     seconds: float = 0,
     room: bool = True,
     recipient: Callable[[str], str] = str,
+    suppressed: Callable[[str], Suppression | None] = lambda _: None,
     token: str = "",
     lane: Lane = Lane.CONFIRMATION,
     **changes: Any,
@@ -70,6 +72,7 @@ def deliver(
         ledger=ledger,
         send=ses,
         recipient=recipient,
+        suppressed=suppressed,
         wait=lambda: room,
         now=lambda: now,
         new_token=lambda: token or uuid4().hex,
