@@ -50,6 +50,9 @@ bench: $(STAMP) ## measure handlers beside plain ones, and alarms beside bare su
 	@$(BIN)/python -m bench.handlers
 	@$(BIN)/python -m bench.alarms
 
+guards-sim: $(STAMP) ## simulate the reputation guard over years, beside plain alarms; writes docs/guards-simulation*
+	@$(BIN)/python -m bench.guards
+
 incidents: $(STAMP) ## replay what is on record, and see that every change to an alarm would be noticed
 	@$(BIN)/python -m observability replay tests/incidents --stack prod --brief
 	@$(BIN)/python -m observability mutate tests/incidents --stack prod
@@ -69,4 +72,4 @@ lock: $(STAMP) ## pin the packages again, with hashes, from requirements/*.in
 clean: ## remove what was built, and the virtual environment
 	rm -rf build .venv
 
-.PHONY: help setup demo up emulator test proof check format bench incidents review lock clean
+.PHONY: help setup demo up emulator test proof check format bench guards-sim incidents review lock clean
