@@ -133,6 +133,10 @@ class Bill:
         """A total for each price, the dearest first."""
         return self._totals(lambda line: line.price.name)
 
+    def by_service(self) -> list[Total]:
+        """A total for each AWS service, by Cost Explorer's name of it, the dearest first."""
+        return self._totals(lambda line: line.price.service)
+
     def _totals(self, key: Callable[[Line], str]) -> list[Total]:
         groups: defaultdict[str, list[Line]] = defaultdict(list)
         for line in self.lines:
@@ -309,23 +313,34 @@ def _free(resources: Sequence[Registered], sheet: PriceSheet) -> tuple[Free, ...
 
 # Schedules
 
+SHORTEST_MONTH: Final = 28
 _MINUTES: Final = {"minute": 1, "minutes": 1, "hour": 60, "hours": 60, "day": 1440, "days": 1440}
 
 
 def runs_a_month(expression: str) -> Decimal | None:
-    """How often a schedule of EventBridge runs in a month: `rate(...)`, `cron(...)` of every day, `at(...)`. None where
-    it cannot be said, such as for days of the week ("Schedule types in EventBridge Scheduler")."""
+    """How often a schedule of EventBridge runs in a month: `rate(...)`, `cron(...)` of every day or of days that every
+    month has, `at(...)`. None where it cannot be said, such as for days of the week ("Schedule types in EventBridge
+    Scheduler")."""
     kind, _, rest = expression.partition("(")
     fields = rest.removesuffix(")").split()
     if kind == "at":
         return Decimal(0)
     if kind == "rate" and len(fields) == 2 and fields[0].isdigit() and int(fields[0]) and fields[1] in _MINUTES:
         return Decimal(HOURS * 60) / (int(fields[0]) * _MINUTES[fields[1]])
-    if kind == "cron" and len(fields) == 6 and all(field in "*?" for field in fields[2:]):
-        counts = [_times(field, most) for field, most in zip(fields, (60, 24), strict=False)]
-        if None not in counts:
-            return Decimal((counts[0] or 0) * (counts[1] or 0)) * HOURS / 24
+    if kind == "cron" and len(fields) == 6 and all(field in "*?" for field in fields[3:]):
+        minutes, hours = (_times(field, most) for field, most in zip(fields, (60, 24), strict=False))
+        days = _hours_of_days(fields[2])
+        if minutes is not None and hours is not None and days is not None:
+            return Decimal(minutes * hours * days) / 24
     return None
+
+
+def _hours_of_days(field: str) -> int | None:
+    """How many hours of a month the days have that a field of a cron expression names; those that every month has."""
+    if field in "*?":
+        return HOURS
+    days = set(field.split(","))
+    return 24 * len(days) if all(day.isdigit() and 1 <= int(day) <= SHORTEST_MONTH for day in days) else None
 
 
 def _times(field: str, most: int) -> int | None:

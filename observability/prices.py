@@ -40,6 +40,7 @@ class Price:
         each: USD for one unit.
         unit: what a unit is, in words, in the plural.
         free: units a month that are free for good, for an account as a whole.
+        service: what Cost Explorer calls the AWS service that charges it.
         signal: the telemetry signal that it pays for: metrics, logs, traces, alarms, dashboards; "" for none.
         source, read: the page that says so, and when it was read, as year and month.
     """
@@ -47,6 +48,7 @@ class Price:
     name: str
     each: Decimal
     unit: str
+    service: str
     source: str
     read: str
     free: Decimal = Decimal(0)
@@ -110,7 +112,7 @@ def read_sheet(text: str, where: str = "the price sheet") -> PriceSheet:
     """A sheet in the form of `prices.yaml`.
 
     Raises:
-        ToolkitError: a price has no date, no source, no unit or no amount, is there twice, or a type names a price that
+        ToolkitError: a price has no date, source, service, unit or amount, is there twice, or a type names a price that
             is not there.
     """
     document = yaml.safe_load(text)
@@ -119,7 +121,7 @@ def read_sheet(text: str, where: str = "the price sheet") -> PriceSheet:
         for name, entry in page["prices"].items():
             if name in prices:
                 raise ToolkitError(f"{where}: {name} has two prices")
-            prices[name] = _price(name, {**entry, "source": page.get("source"), "read": page.get("read")}, where)
+            prices[name] = _price(name, {**entry, **{key: page.get(key) for key in _PAGE}}, where)
     sheet = PriceSheet(document["region"], prices, *(document.get(table) or {} for table in _TYPES))
     for type_, name in sheet.fixed.items():
         if name not in prices:
@@ -133,17 +135,19 @@ def load() -> PriceSheet:
     return read_sheet(SHEET.read_text(encoding="utf-8"))
 
 
+_PAGE: Final = ("service", "source", "read")
 _TYPES: Final = ("fixed", "by_use", "free", "besides")
 
 
 def _price(name: str, entry: Mapping[str, Any], where: str) -> Price:
-    for key in ("usd", "unit", "source", "read"):
+    for key in ("usd", "unit", *_PAGE):
         if not entry.get(key):
             raise ToolkitError(f"{where}: {name} has no {key}")
     return Price(
         name=name,
         each=Decimal(str(entry["usd"])) / int(entry.get("per", 1)),
         unit=entry["unit"],
+        service=entry["service"],
         source=entry["source"],
         read=str(entry["read"]),
         free=Decimal(str(entry.get("free", 0))),

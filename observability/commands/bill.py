@@ -87,7 +87,7 @@ def command(
 
 
 def show(out: Console, bill: Bill, what: str) -> None:
-    """Print a bill: by resource, by signal, the sum, and what it does not know."""
+    """Print a bill: by resource, by signal, by AWS service, the sum, and what it does not know."""
     out.print(f"What {what} costs: USD, {bill.sheet.region}, list prices read {bill.sheet.read}, SES plan {bill.plan}.")
     out.print(_premises(bill))
     out.print()
@@ -95,6 +95,8 @@ def show(out: Console, bill: Bill, what: str) -> None:
     out.print()
     signals = [replace(total, name=total.name or WORK) for total in bill.by_signal()]
     out.print(_table("for", signals, bill, out), crop=False)
+    out.print()
+    out.print(_table("by AWS service", bill.by_service(), bill, out), crop=False)
     out.print()
     _notes(out, "How it is known", [*_ways(bill.lines), *bill.notes])
     _notes(out, "Not in the bill", _unpriced(bill.unpriced))
@@ -141,6 +143,7 @@ def bill_json(bill: Bill) -> dict[str, Any]:
         "total": _total_json(bill.total),
         "by_resource": [_total_json(total) for total in bill.by_resource()],
         "by_signal": [_total_json(total) for total in bill.by_signal()],
+        "by_service": [_total_json(total) for total in bill.by_service()],
         "lines": [
             {
                 "resource": line.resource,

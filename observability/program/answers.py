@@ -106,6 +106,7 @@ ARNS: Final[Mapping[str, str]] = {
     "kinesis/firehoseDeliveryStream": "arn:aws:firehose:{region}:{account}:deliverystream/{name}",
     "kms/alias": "arn:aws:kms:{region}:{account}:{name}",
     "lambda/alias": "arn:aws:lambda:{region}:{account}:function:{functionName}:{name}",
+    "lambda/eventSourceMapping": "arn:aws:lambda:{region}:{account}:event-source-mapping:{name}",
     "lambda/function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "lambda/layerVersion": "arn:aws:lambda:{region}:{account}:layer:{name}:1",
     "lb/loadBalancer": "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{suffix}",

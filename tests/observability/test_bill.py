@@ -194,7 +194,11 @@ def test_a_mapping_that_asks_no_queue_costs_nothing(inputs: dict[str, Any]) -> N
         ("cron(5,35 8-17 * * ? *)", Decimal(20 * 730) / 24),
         ("at(2026-11-22T10:00:00)", 0),
         ("cron(0 8 ? * MON-FRI *)", None),
-        ("cron(0 8 1 * ? *)", None),
+        ("cron(0 8 1 * ? *)", 1),
+        ("cron(0 8,20 1,15 * ? *)", 4),
+        ("cron(0 8 31 * ? *)", None),
+        ("cron(0 8 L * ? *)", None),
+        ("cron(0 8 1 6 ? *)", None),
         ("rate(0 minutes)", None),
         ("sometimes", None),
     ],
@@ -355,7 +359,7 @@ def test_watching_costs_what_the_programs_own_budget_says(stack: str) -> None:
 
 
 def _as_the_budget_assumes() -> Usage:
-    """The assumptions of components/cost.py in the form of a count: 1,000 emails, and a probe."""
+    """The assumptions of components/cost.py in the form of a count: 1,000 emails, a probe, a run of the brake."""
 
     def points(metric: Any, times: float) -> Points:
         return Points(MetricKey.of("Mailroom", metric.name), "Function it", Decimal(str(times)))
@@ -374,6 +378,9 @@ def _as_the_budget_assumes() -> Usage:
                 ),
                 tuple(points(metric, 1) for metric in cost.BY_THE_PROBER),
                 schedule="mailroom-probe",
+            ),
+            Activity(
+                "brake", 1, points=tuple(points(metric, 1) for metric in cost.EVERY_HOUR), schedule="mailroom-brake"
             ),
         ),
     )
@@ -461,7 +468,7 @@ def test_a_bill_can_be_read() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "ConfigurationSet s 0.00 0.1600 9.60" in lines
     assert "5 MetricAlarms, alike 0.50 0.0000 0.50" in lines
-    assert lines.count("in all 1.50 0.1600 11.10") == 2
+    assert lines.count("in all 1.50 0.1600 11.10") == 3
     assert "Before the free tier" in text
     assert "Instance web: the price sheet does not know aws:ec2/instance:Instance" in text
     assert "1 Role: IAM has no price" in text
@@ -474,6 +481,16 @@ def test_a_bill_for_programs_names_each_price_with_its_source() -> None:
     assert (line["usd_month"], line["source"], line["read"]) == ("1", "https://aws.amazon.com/kms/pricing/", "2026-11")
     assert json.loads(json.dumps(document)) == document
     assert HOURS == 730
+
+
+def test_a_bill_adds_up_by_the_names_that_cost_explorer_has_for_services() -> None:
+    bill = make_bill([Made(KEY, "k"), Made(ALARM, "a", {"period": 60})], volume=1000)
+    document = bill_json(bill)
+    assert {total["name"]: total["month"] for total in document["by_service"]} == {
+        "AWS Key Management Service": "1",
+        "AmazonCloudWatch": "0.1",
+    }
+    assert sum((total.month for total in bill.by_service()), Decimal(0)) == bill.total.month
 
 
 # The command

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from observability.errors import ToolkitError
 from observability.prices import HOURS, SHEET, Plan, load, read_sheet, share_of_hours
 
-PAGE = {"source": "https://example.com/pricing", "read": "2026-11", "prices": {"a": {"usd": "1.50", "unit": "things"}}}
+PAGE = {
+    "service": "Things",
+    "source": "https://example.com/pricing",
+    "read": "2026-11",
+    "prices": {"a": {"usd": "1.50", "unit": "things"}},
+}
 
 
 def sheet_of(**changes: object) -> str:
@@ -24,6 +29,7 @@ def sheet_of(**changes: object) -> str:
     ("broken", "named"),
     [
         ({"pages": [{**PAGE, "source": ""}]}, "a has no source"),
+        ({"pages": [{**PAGE, "service": ""}]}, "a has no service"),
         ({"pages": [{**PAGE, "read": None}]}, "a has no read"),
         ({"pages": [{**PAGE, "prices": {"a": {"unit": "things"}}}]}, "a has no usd"),
         ({"pages": [{**PAGE, "prices": {"a": {"usd": "1"}}}]}, "a has no unit"),
