@@ -1,11 +1,16 @@
 """Mailroom: the program that `pulumi up` runs. Settings, components, outputs."""
 
 from decimal import Decimal
+from typing import Any
 
 import pulumi
 
 from components import objectives
-from components.consumer import TIMEOUT_SECONDS, HandlerRuntime
+from components.brake import Brake
+from components.consumer import TIMEOUT_SECONDS, Handler, HandlerRuntime
+from components.control import ControlTable
+from components.cost_guard import CostGuard
+from components.cost_report import CostReport
 from components.feedback import DeliveryFeedback
 from components.intake import OrderIntake
 from components.layer import DependencyLayer
@@ -16,6 +21,7 @@ from components.packaging import handlers_archive, layer_archive
 from components.paging import Paging
 from components.prober import Prober
 from components.provider import aws_provider
+from components.reputation_guard import ReputationGuard
 from components.sender import ReputationLimits, SendingDomain
 from components.tracing import OrderTracing
 from settings import load
@@ -28,10 +34,13 @@ opts = pulumi.ResourceOptions(provider=provider)
 on_aws = not settings.emulator_endpoint  # the emulator lacks TLS, X-Ray, MAIL FROM domains and saved queries
 
 layer = DependencyLayer(NAME, {"content": layer_archive()}, opts)
+control = ControlTable(NAME, {"protect_data": settings.protect_data}, opts)
 runtime: HandlerRuntime = {
     "code": handlers_archive(),
     "layer_arns": [layer.layer_arn],
     "stack": settings.stack,
+    "control_table_name": control.table_name,
+    "control_table_arn": control.table_arn,
     "log_level": settings.log_level,
     "log_retention_days": settings.log_retention_days,
 }
@@ -51,15 +60,20 @@ mailer = OrderMailer(
     NAME,
     {
         "runtime": runtime,
-        "queue_arn": intake.send_queue_arn,
-        "queue_url": intake.send_queue_url,
+        "lanes": {
+            lane: {
+                "queue_arn": queue["arn"],
+                "queue_url": queue["url"],
+                "configuration_set_name": sender.configuration_sets[lane]["name"],
+                "configuration_set_arn": sender.configuration_sets[lane]["arn"],
+            }
+            for lane, queue in intake.queues.items()
+        },
         "quarantine_queue_arn": intake.quarantine_queue_arn,
         "quarantine_queue_url": intake.quarantine_queue_url,
         "ledger_table_name": ledger.table_name,
         "ledger_table_arn": ledger.table_arn,
         "identity_arn": sender.identity_arn,
-        "configuration_set_name": sender.configuration_set_name,
-        "configuration_set_arn": sender.configuration_set_arn,
         "from_address": settings.from_address,
         "from_name": settings.from_name,
         "reply_to": settings.reply_to,
@@ -67,6 +81,27 @@ mailer = OrderMailer(
         "send_rate": settings.send_rate,
         "maximum_concurrency": settings.mailer_concurrency,
         "ledger_retention_days": settings.ledger_retention_days,
+        "spend_per_hour": f"{settings.spend_per_hour:f}",
+        "spend_per_day": f"{settings.spend_per_day:f}",
+        "spend_holds": settings.ordinary_lanes,
+    },
+    opts,
+)
+brake = Brake(
+    NAME,
+    {
+        "runtime": runtime,
+        "lanes": {
+            lane: {
+                "mapping_uuid": mapping["uuid"],
+                "mapping_arn": mapping["arn"],
+                "configuration_set_name": sender.configuration_sets[lane]["name"],
+                "configuration_set_arn": sender.configuration_sets[lane]["arn"],
+            }
+            for lane, mapping in mailer.mappings.items()
+        },
+        "control_stream_arn": control.stream_arn,
+        "require_tls": on_aws,
     },
     opts,
 )
@@ -96,11 +131,23 @@ prober = Prober(
     },
     opts,
 )
+reputation_guard = ReputationGuard(
+    NAME,
+    {"runtime": runtime, "control_stream_arn": control.stream_arn, "require_tls": on_aws},
+    opts,
+)
+functions: dict[str, Handler] = {
+    "send": mailer,
+    "feedback": feedback,
+    "probe": prober,
+    "brake": brake,
+    "reputationGuard": reputation_guard,
+}
 paging = Paging(
     NAME,
     {
         "runtime": runtime,
-        "log_groups": [mailer.log_group_name, feedback.log_group_name, prober.log_group_name],
+        "log_groups": [each.log_group_name for each in functions.values()],
         "page_emails": list(settings.page_emails),
         "ticket_emails": list(settings.ticket_emails),
         "page_webhooks": [pulumi.Output.secret(url) for url in settings.page_webhooks],
@@ -110,6 +157,40 @@ paging = Paging(
     },
     opts,
 )
+cost_guard = CostGuard(
+    NAME,
+    {
+        "runtime": runtime,
+        "tags": {key: settings.tags[key] for key in ("project", "stack")},
+        "monthly_usd": settings.monthly_budget,
+        "holds": settings.held_by_budget,
+        "spend_per_hour": f"{settings.spend_per_hour:f}",
+        "ticket_topic_arn": paging.ticket_topic_arn,
+        "send_role_name": mailer.role_name,
+        "action_emails": list(settings.page_emails) if settings.budget_action else [],
+        "require_tls": on_aws,
+    },
+    opts,
+)
+functions |= {"notify": paging, "costGuard": cost_guard}
+report = None
+if settings.report_emails:
+    report = functions["costReport"] = CostReport(
+        NAME,
+        {
+            "runtime": runtime,
+            "project": settings.project,
+            "from_address": settings.from_address,
+            "report_to": list(settings.report_emails),
+            "identity_arn": sender.identity_arn,
+            "ledger_table_name": ledger.table_name,
+            "ledger_table_arn": ledger.table_arn,
+            "functions": [each.function_name for each in functions.values()],
+            "log_groups": [each.log_group_name for each in functions.values()],
+            "require_tls": on_aws,
+        },
+        opts,
+    )
 if on_aws:
     OrderTracing(
         NAME,
@@ -134,6 +215,10 @@ monitoring = Monitoring(
         region=settings.region,
         watches=[
             mailer.watch(),
+            brake.watch(),
+            cost_guard.watch(),
+            reputation_guard.watch(),
+            *([report.watch()] if report else []),
             feedback.watch(),
             prober.watch(),
             # What goes to the mailbox simulator costs nobody a reputation.
@@ -155,7 +240,7 @@ monitoring = Monitoring(
     opts,
 )
 
-outputs = {
+outputs: dict[str, Any] = {
     "region": settings.region,
     "stack": settings.stack,
     "endpoint": settings.emulator_endpoint,
@@ -165,19 +250,31 @@ outputs = {
     "sendQueueUrl": intake.send_queue_url,
     "sendDlqArn": intake.send_dlq_arn,
     "sendDlqUrl": intake.send_dlq_url,
+    "lanes": [
+        {
+            "name": lane,
+            "urgent": lane in settings.urgent_lanes,
+            "queueArn": queue["arn"],
+            "queueUrl": queue["url"],
+            "dlqArn": queue["dlq_arn"],
+            "dlqUrl": queue["dlq_url"],
+            "mappingId": mailer.mappings[lane]["uuid"],
+            "configurationSet": sender.configuration_sets[lane]["name"],
+        }
+        for lane, queue in intake.queues.items()
+    ],
+    "controlTableName": control.table_name,
+    "denySendPolicyArn": cost_guard.deny_policy_arn,
+    "budgetName": cost_guard.budget_name,
+    "budgetTopicArn": cost_guard.topic_arn,
+    "spendPerHour": f"{settings.spend_per_hour:f}",
+    "spendPerDay": f"{settings.spend_per_day:f}",
     "quarantineQueueArn": intake.quarantine_queue_arn,
     "quarantineQueueUrl": intake.quarantine_queue_url,
-    "feedbackQueueArn": feedback.queue_arn,
-    "feedbackQueueUrl": feedback.queue_url,
-    "feedbackDlqArn": feedback.dlq_arn,
-    "feedbackDlqUrl": feedback.dlq_url,
     "ledgerTableName": ledger.table_name,
     "sendFunctionArn": mailer.function_arn,
-    "sendFunctionName": mailer.function_name,
-    "sendLogGroup": mailer.log_group_name,
+    "sendRoleName": mailer.role_name,
     "feedbackFunctionArn": feedback.function_arn,
-    "feedbackFunctionName": feedback.function_name,
-    "feedbackLogGroup": feedback.log_group_name,
     "configurationSetName": sender.configuration_set_name,
     "deliveryTopicArn": sender.delivery_topic_arn,
     "bounceTopicArn": sender.bounce_topic_arn,
@@ -186,17 +283,15 @@ outputs = {
     "alarmsTopicArn": paging.alarms_topic_arn,
     "pageTopicArn": paging.page_topic_arn,
     "ticketTopicArn": paging.ticket_topic_arn,
-    "notifyQueueArn": paging.queue_arn,
-    "notifyQueueUrl": paging.queue_url,
-    "notifyDlqArn": paging.dlq_arn,
-    "notifyDlqUrl": paging.dlq_url,
-    "notifyFunctionName": paging.function_name,
-    "notifyLogGroup": paging.log_group_name,
-    "probeFunctionName": prober.function_name,
     "probeFunctionArn": prober.function_arn,
-    "probeLogGroup": prober.log_group_name,
     "dashboards": monitoring.dashboards,
     "monitoringCost": monitoring.cost,
 }
+for prefix, each in functions.items():
+    outputs |= {f"{prefix}FunctionName": each.function_name, f"{prefix}LogGroup": each.log_group_name}
+queues: dict[str, Any] = {"feedback": feedback, "notify": paging, "costGuard": cost_guard}
+for prefix, queue in queues.items():
+    outputs |= {f"{prefix}QueueArn": queue.queue_arn, f"{prefix}QueueUrl": queue.queue_url}
+    outputs |= {f"{prefix}DlqArn": queue.dlq_arn, f"{prefix}DlqUrl": queue.dlq_url}
 for key, value in outputs.items():
     pulumi.export(key, value)

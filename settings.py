@@ -16,8 +16,10 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config, get_config_env
 
 from components.consumer import CONCURRENCY
+from components.cost_guard import MOST_EMAILS, THRESHOLDS
 from components.function import LOG_LEVELS
 from components.paging import ChatChannels
+from handlers.telemetry.contract import Lane
 
 # The periods that PutRetentionPolicy takes.
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -39,6 +41,14 @@ _LOOPBACK: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]
 _PLACEHOLDER: Final = re.compile(r"(.+\.)?example\.(com|net|org)")
 # What every AWS service takes as a tag's value. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 _TAG: Final = re.compile(r"[\w .:/=+\-@]{1,256}")
+_LANES: Final = tuple(lane.value for lane in Lane)
+# The kinds of a budget's threshold, ours to AWS's.
+_KINDS: Final = {"actual": "ACTUAL", "forecast": "FORECASTED"}
+_HOLD: Final = re.compile(r"(?P<kind>[a-z]+):(?P<percent>[1-9][0-9]{0,2}):(?P<lanes>[a-z+-]+)")
+_ORDINARY: Final = "ordinary"
+# A batch of ten emails is reserved at about 0.002 USD. A limit that one batch is over holds the lane for good, however
+# often it is released.
+_LEAST_SPEND: Final = Decimal("0.01")
 
 
 class SettingsError(pulumi.RunError):
@@ -52,6 +62,16 @@ class SettingsError(pulumi.RunError):
         count = "1 setting is" if len(faults) == 1 else f"{len(faults)} settings are"
         remedy = f"Change a value with: pulumi config set KEY VALUE --stack {stack}"
         super().__init__("\n".join([f"{count} wrong in stack {stack!r}; nothing was changed.", *faults, remedy]))
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetHold:
+    """What a budget's threshold holds, once it is crossed: `lanes` are names of lanes; None is all that are not
+    urgent. `kind` and `percent` are one of `components.cost_guard.THRESHOLDS`."""
+
+    kind: str
+    percent: int
+    lanes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +107,13 @@ class Settings:
     trace_percent: int
     emails_per_month: int
     monitoring_budget: int
+    monthly_budget: int
+    budget_holds: tuple[BudgetHold, ...]
+    urgent_lanes: tuple[str, ...]
+    spend_per_hour: Decimal
+    spend_per_day: Decimal
+    budget_action: bool
+    report_emails: tuple[str, ...]
     log_level: str
     ledger_retention_days: int
     protect_data: bool
@@ -102,6 +129,19 @@ class Settings:
             "stack": self.stack,
             "owner": self.owner,
             "cost-centre": self.cost_centre,
+        }
+
+    @property
+    def ordinary_lanes(self) -> list[str]:
+        """The lanes that are not urgent: what a guard of cost holds."""
+        return [lane for lane in _LANES if lane not in self.urgent_lanes]
+
+    @property
+    def held_by_budget(self) -> dict[str, list[str]]:
+        """The lanes that each threshold of the budget holds, by `ACTUAL:100`."""
+        return {
+            f"{hold.kind}:{hold.percent}": self.ordinary_lanes if hold.lanes is None else list(hold.lanes)
+            for hold in self.budget_holds
         }
 
     @property
@@ -167,6 +207,40 @@ def _percent(text: str) -> Decimal | None:
     return number if number is not None and 0 < number <= 100 else None
 
 
+def _usd(text: str) -> Decimal | None:
+    number = Decimal(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else None
+    return number if number is not None and number >= _LEAST_SPEND else None
+
+
+def _urgent(text: str) -> tuple[str, ...] | None:
+    found = _list_of(_one_of(*_LANES))(text)
+    return found if found is not None and len(found) < len(_LANES) else None
+
+
+def _hold(text: str) -> BudgetHold | None:
+    match = _HOLD.fullmatch(text)
+    if match is None or (kind := _KINDS.get(match["kind"])) is None:
+        return None
+    lanes = _LANES if match["lanes"] == "all" else tuple(match["lanes"].split("+"))
+    if (kind, percent := int(match["percent"])) not in THRESHOLDS or len(set(lanes)) < len(lanes):
+        return None
+    if lanes == (_ORDINARY,):
+        return BudgetHold(kind, percent, None)
+    return BudgetHold(kind, percent, lanes) if set(lanes) <= set(_LANES) else None
+
+
+def _holds(text: str) -> tuple[BudgetHold, ...] | None:
+    """The holds in a text, apart by spaces; each threshold once."""
+    found = [_hold(each) for each in text.split()]
+    holds = tuple(hold for hold in found if hold is not None)
+    return holds if len(holds) == len(found) == len({(hold.kind, hold.percent) for hold in holds}) else None
+
+
+def _thresholds() -> str:
+    names = {aws: ours for ours, aws in _KINDS.items()}
+    return ", ".join(f"{names[kind]}:{percent}" for kind, percent in THRESHOLDS)
+
+
 def _list_of(rule: Callable[[str], Any]) -> Callable[[str], tuple[str, ...] | None]:
     """Several values in one text, apart by spaces or commas; none is a list, too."""
 
@@ -214,6 +288,12 @@ _RECEIVERS: Final = Rule(
 )
 _RATE: Final = Rule(
     _percent, "a number above 0, at most 100, such as 0.05", "give it in percent of the emails sent, with a point"
+)
+
+_USD: Final = Rule(
+    _usd,
+    f"USD of at least {_LEAST_SPEND} such as 2 or 0.50",
+    "give it in USD, with a point; with a limit that one batch of ten emails is over, nothing would ever go out",
 )
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -274,6 +354,24 @@ RULES: Final[Mapping[str, Rule]] = {
     "monitoringBudget": Rule(
         _whole(1, 100_000), "a whole number of at least 1", "see the list in the README for what watching costs"
     ),
+    "monthlyBudget": Rule(
+        _whole(1, 1_000_000), "a whole number of USD, at least 1", "look at last month's bill, and add what may grow"
+    ),
+    "budgetHolds": Rule(
+        _holds,
+        f"KIND:PERCENT:LANES, apart by spaces, each threshold once, or empty; thresholds are {_thresholds()}, and LANES"
+        f" is ordinary, all, or of {', '.join(_LANES)} with + between",
+        "actual:100:ordinary holds all but urgentLanes once the budget is spent",
+    ),
+    "urgentLanes": Rule(
+        _urgent,
+        f"of {', '.join(_LANES)}, apart by spaces or commas, not all of them, or empty",
+        "leave out what a runaway loop could fill: it is what guards of cost hold",
+    ),
+    "spendPerHour": _USD,
+    "spendPerDay": _USD,
+    "budgetAction": _YES_NO,
+    "reportEmails": _RECIPIENTS,
     # An order can wait 14 days in the queues, and 14 more once it has been redriven. A ledger that forgot sooner would
     # let that copy send a second letter.
     "ledgerRetentionDays": Rule(
@@ -339,6 +437,22 @@ def _conflicts(project: str, found: Mapping[str, Any]) -> Iterator[str]:
                 f"  {project}:{kind}Warning is {warning}: allowed is less than {project}:{kind}Critical, which is"
                 f" {critical}. Remedy: a warning that comes with the page warns nobody; lower it."
             )
+    hour, day = found["spend_per_hour"], found["spend_per_day"]
+    if hour and day and day < hour:
+        yield (
+            f"  {project}:spendPerDay is {day}: allowed is at least {project}:spendPerHour, which is {hour}."
+            " Remedy: an hour's limit that a day's never reaches limits nothing; raise the one or lower the other."
+        )
+    if found["budget_action"] and found["page_emails"] == ():
+        yield (
+            f"  {project}:budgetAction is true while {project}:pageEmails is empty: allowed is at least one address."
+            " Remedy: AWS tells by email that it has stopped all sending, and nobody else does; name who is on call."
+        )
+    if found["budget_action"] and len(found["page_emails"] or ()) > MOST_EMAILS:
+        yield (
+            f"  {project}:pageEmails has {len(found['page_emails'])} addresses while {project}:budgetAction is true:"
+            f" allowed are {MOST_EMAILS}, as many as a budget action tells. Remedy: name one list of recipients."
+        )
     if found["emulator_endpoint"] and (found["slack_channel"] or found["teams_channel"]):
         yield (
             f"  {project}:slackChannel or {project}:teamsChannel is set while {project}:emulatorEndpoint is, too:"

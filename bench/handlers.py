@@ -64,9 +64,11 @@ class Bench:
     def __init__(self, aws: LocalAws) -> None:
         self._run = 0
         configuration = aws.client("lambda").get_function_configuration(FunctionName=aws.outputs["sendFunctionName"])
+        variables = configuration["Environment"]["Variables"]
+        lanes = json.loads(variables["LANES"])
         self._environment = {
             **os.environ,
-            **configuration["Environment"]["Variables"],
+            **variables,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
@@ -76,7 +78,13 @@ class Bench:
             "AWS_XRAY_DAEMON_ADDRESS": aws.xray.address,
             "LAMBDA_TASK_ROOT": str(ROOT),
             "_X_AMZN_TRACE_ID": "Root=1-67400000-aaaaaaaaaaaaaaaaaaaaaaaa;Parent=bbbbbbbbbbbbbbbb;Sampled=1",
-            "SEND_RATE": "100000",
+            "LANES": json.dumps({name: {**lane, "sendRate": "100000"} for name, lane in lanes.items()}),
+            # Nobody minds here what it would cost.
+            "SPEND_PER_HOUR": "1000",
+            "SPEND_PER_DAY": "1000",
+            # For the handlers beside ours, which know no lanes.
+            "QUEUE_ARN": aws.outputs["sendQueueArn"],
+            "CONFIGURATION_SET": aws.outputs["configurationSetName"],
         }
 
     def _worker(self, *arguments: object) -> Any:

@@ -15,6 +15,7 @@ import importlib
 import io
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -58,8 +59,7 @@ class Clock:
             self._open += 1
             if self._open == 1:
                 self._since = time.perf_counter()
-        # A claim and a change are the same operation with different answers.
-        self._call.kind = event_name + str(b"if_not_exists" in (request.body or b""))
+        self._call.kind = kind(event_name, request.body or b"")
         time.sleep(self.added_seconds)
         if not self.replaying:
             return None
@@ -76,6 +76,13 @@ class Clock:
                 self.waiting += time.perf_counter() - self._since
 
 
+def kind(event_name: str, body: bytes) -> str:
+    """What tells apart calls with different answers: a claim and a change are one operation, and so are reads of the
+    control table's scopes."""
+    scope = re.search(rb'"scope": *{"S": *"(\w+)', body)
+    return f"{event_name} {b'if_not_exists' in body} {scope and scope[1].decode()}"
+
+
 class Body(io.BytesIO):
     """As much of a urllib3 response as botocore reads."""
 
@@ -89,6 +96,7 @@ def records(seed: str, count: int) -> list[dict[str, Any]]:
         {
             "messageId": f"{seed}-{number}",
             "receiptHandle": "none",
+            "eventSourceARN": os.environ["QUEUE_ARN"],
             "body": json.dumps(order(f"{seed}-{number}")),
             "attributes": {"SentTimestamp": now, "ApproximateReceiveCount": "1"},
         }
@@ -174,6 +182,15 @@ def bare_send() -> Callable[..., None]:
                 ExpressionAttributeValues={":s": {"S": status}},
             )
 
+        bare_get(dynamodb, "lane", consistent=True)
+        bare_add(dynamodb)
+        dynamodb.query(
+            TableName=os.environ["CONTROL_TABLE"],
+            KeyConditionExpression="#s = :s",
+            ExpressionAttributeNames={"#s": "scope"},
+            ExpressionAttributeValues={":s": {"S": "bare"}},
+        )
+        bare_get(dynamodb, "suppressed", consistent=False)
         update("SUBMITTING")
         ses.send_email(
             FromEmailAddress=os.environ["FROM_ADDRESS"],
@@ -182,8 +199,27 @@ def bare_send() -> Callable[..., None]:
             ConfigurationSetName=os.environ["CONFIGURATION_SET"],
         )
         update("SENT")
+        bare_add(dynamodb)
 
     return handler
+
+
+def bare_get(dynamodb: Any, scope: str, *, consistent: bool) -> None:
+    """A row of the control table that is not there, as a lane that nobody has held is not."""
+    key = {"scope": {"S": scope}, "key": {"S": "bare"}}
+    dynamodb.get_item(TableName=os.environ["CONTROL_TABLE"], Key=key, ConsistentRead=consistent)
+
+
+def bare_add(dynamodb: Any) -> None:
+    """As to the tally of what is spent."""
+    dynamodb.update_item(
+        TableName=os.environ["CONTROL_TABLE"],
+        Key={"scope": {"S": "bare"}, "key": {"S": "bare"}},
+        UpdateExpression="ADD #n :n",
+        ExpressionAttributeNames={"#n": "n"},
+        ExpressionAttributeValues={":n": {"N": "0.0001"}},
+        ReturnValues="ALL_NEW",
+    )
 
 
 def bare_feedback() -> Callable[..., None]:
@@ -199,6 +235,7 @@ def bare_feedback() -> Callable[..., None]:
             Key={"orderId": {"S": seed}, "messageId": {"S": seed}},
             ConsistentRead=True,
         )
+        bare_add(dynamodb)
 
     return handler
 

@@ -1,6 +1,8 @@
 """Checks of a component's plain arguments, made once, before anything is registered."""
 
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 import pulumi
 
@@ -28,6 +30,19 @@ def one_of(key: str, value: object, allowed: Iterable[object]) -> str | None:
     """The fault of a value that is not among `allowed`, if it is not."""
     choices = list(allowed)
     return None if value in choices else f"{key} is {value!r}, allowed are {', '.join(map(str, choices))}"
+
+
+def all_of(key: str, given: Iterable[str], needed: Iterable[str]) -> str | None:
+    """The fault of keys that are not exactly those needed, if they are not."""
+    found, wanted = sorted(given), sorted(needed)
+    return None if found == wanted else f"{key} has {', '.join(found) or 'nothing'}, needed are {', '.join(wanted)}"
+
+
+def usd(key: str, text: str) -> str | None:
+    """The fault of a text that is not an amount above 0, such as `2.50`, if it is not."""
+    return (
+        None if re.fullmatch(r"\d+(\.\d+)?", text) and Decimal(text) else f"{key} is {text!r}, allowed is USD above 0"
+    )
 
 
 def short_enough(what: str, name: str, limit: int, suffix: int = AUTO_NAME_SUFFIX) -> str | None:

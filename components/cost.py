@@ -58,7 +58,12 @@ POINTS: Final[Mapping[Metric, float]] = {
     contract.SENDS_UNKNOWN: 0.01,
     contract.REJECTS: 0.01,
     contract.FEEDBACK_UNMATCHED: 0.1,
+    contract.BRAKE_ENGAGED: 0.1,
+    contract.BRAKE_FAULTS: 0.01,
+    contract.REPUTATION_WARNINGS: 0.01,
 }
+# Every function tells at each of its runs, and the brake runs every five minutes.
+EVERY_HOUR: Final = (contract.ESTIMATED_SPEND,)
 BY_THE_PROBER: Final = (contract.OLDEST_OPEN_EMAIL, contract.PROBE_FAILURES)
 
 # `make demo` logs 2.5 kB an email (build/local/demo/*.jsonl). Lambda's own lines are not there: 0.5 kB for each of
@@ -151,6 +156,8 @@ def _metrics_in(alarm: Alarm) -> int:
 
 def _share(metric: Metric, emails: int) -> Decimal:
     """Share of a month's hours in which the metric has a point."""
+    if metric in EVERY_HOUR:
+        return Decimal(1)
     return share_of_hours(Decimal(str(POINTS[metric])) * emails / 1000)
 
 

@@ -84,6 +84,9 @@ class InstrumentedFunction(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     """Name of the log group."""
 
+    role_name: pulumi.Output[str]
+    """Name of the role that the function runs with."""
+
     def __init__(self, name: str, args: InstrumentedFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         memory = args.get("memory_mb", MEMORY_MB)
         timeout = args.get("timeout_seconds", TIMEOUT_SECONDS)
@@ -165,16 +168,24 @@ class InstrumentedFunction(pulumi.ComponentResource):
         self.alias_arn = alias.arn
         self.function_name = function.name
         self.log_group_name = log_group.name
+        self.role_name = role.name
         self.register_outputs(
             {
                 "alias_arn": self.alias_arn,
                 "function_name": self.function_name,
                 "log_group_name": self.log_group_name,
+                "role_name": self.role_name,
             }
         )
 
     def watch(
-        self, component: str, *, errors: Severity = Severity.TICKET, errors_part_of: str = "", consequence: str
+        self,
+        component: str,
+        *,
+        errors: Severity = Severity.TICKET,
+        errors_part_of: str = "",
+        consequence: str,
+        errors_only: bool = False,
     ) -> Watch:
         """Errors, throttles and duration close to the timeout, with their graphs.
 
@@ -182,6 +193,8 @@ class InstrumentedFunction(pulumi.ComponentResource):
             component: what alarms and graphs call the function.
             errors: who is told of errors; `errors_part_of` names the composite that tells instead.
             consequence: what it means for people when the function does not work, as half a sentence.
+            errors_only: whether throttles and duration are drawn without an alarm: of a function that runs seldom and
+                briefly, an invocation that was refused or cut off is one that failed.
         """
 
         def series(metric: str, stat: str, label: str) -> Series:
@@ -242,7 +255,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
         section = f"Function {component}"
         return Watch(
             log_groups=[self.log_group_name],
-            alarms=[failing, throttled, slow],
+            alarms=[failing] if errors_only else [failing, throttled, slow],
             widgets=[
                 Graph(
                     board=Board.RESOURCES,
@@ -250,7 +263,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
                     title=f"How often {component} ran, failed, and was refused",
                     signals=[series("Invocations", "Sum", "invocations"), failing.signal, throttled.signal],
                     unit="invocations in 5 min",
-                    lines=[failing, throttled],
+                    lines=[failing] if errors_only else [failing, throttled],
                 ),
                 Graph(
                     board=Board.RESOURCES,
@@ -258,7 +271,7 @@ class InstrumentedFunction(pulumi.ComponentResource):
                     title=f"How long {component} took at most, beside its limit",
                     signals=[slow.signal],
                     unit="ms",
-                    lines=[slow],
+                    lines=[] if errors_only else [slow],
                 ),
             ],
         )

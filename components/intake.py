@@ -26,7 +26,6 @@ from handlers.telemetry.contract import LANE_ATTRIBUTE, Lane
 
 # The AWS-managed key is enough here: only identities of this account publish orders, and SNS may use it for them.
 SNS_MANAGED_KEY = "alias/aws/sns"
-MESSAGE_TYPES = [lane.value for lane in Lane]
 
 
 # An order that SES puts off comes back after the waits of handlers.mail.sending.backoff. Its last try is 2 + 4 + ... +
@@ -34,15 +33,34 @@ MESSAGE_TYPES = [lane.value for lane in Lane]
 # redrive. One try is to spare, as an execution that Lambda throttles uses one up as well.
 MAX_RECEIVE_COUNT: Final = 12
 
+QUEUES: Final = {Lane.CONFIRMATION: "send-email", Lane.PROBE: "send-probe"}
+"""The name of each lane's queue: each has its own, so that one can be held while the others go on."""
+
 # Twenty times what an order may take (30 s).
 OLDEST_ORDER: Final = 10 * MINUTE
+
+
+class LaneQueue(TypedDict):
+    """A lane's queue, and where what it gives up goes."""
+
+    arn: pulumi.Output[str]
+    """ARN of the queue."""
+
+    url: pulumi.Output[str]
+    """URL of the queue."""
+
+    dlq_arn: pulumi.Output[str]
+    """ARN of its dead-letter queue."""
+
+    dlq_url: pulumi.Output[str]
+    """URL of its dead-letter queue."""
 
 
 class OrderIntakeArgs(TypedDict):
     """How orders are taken in."""
 
     consumer_timeout_seconds: int
-    """Timeout of the function that empties the queue."""
+    """Timeout of the function that empties the queues."""
 
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Id, ARN or alias of the KMS key that encrypts the topic. Default: the AWS-managed key of SNS."""
@@ -59,8 +77,9 @@ class OrderIntakeArgs(TypedDict):
 
 
 class OrderIntake(pulumi.ComponentResource):
-    """Topic `order-confirmations`; queue `send-email`, which takes from it the messages whose attribute `messageType`
-    is `order-confirmation` or `probe`; its dead-letter queue; and a quarantine for orders that no retry would mend."""
+    """Topic `order-confirmations`; for each lane a queue, which takes from it the messages whose attribute
+    `messageType` is the lane's name (`send-email` for confirmations, `send-probe` for probes), with its dead-letter
+    queue; and a quarantine for orders that no retry would mend."""
 
     topic_arn: pulumi.Output[str]
     """ARN of the topic that order systems publish to."""
@@ -76,6 +95,9 @@ class OrderIntake(pulumi.ComponentResource):
 
     send_dlq_url: pulumi.Output[str]
     """URL of the dead-letter queue."""
+
+    queues: dict[str, LaneQueue]
+    """Each lane's queue, by the lane's name."""
 
     quarantine_queue_arn: pulumi.Output[str]
     """ARN of the queue of malformed orders."""
@@ -120,24 +142,37 @@ class OrderIntake(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        send = SubscribedQueue(
-            f"{name}-send-email",
-            {
-                "topic_arns": {"orders": topic.arn},
-                "filter_policy": json.dumps({LANE_ATTRIBUTE: MESSAGE_TYPES}),
-                "consumer_timeout_seconds": args["consumer_timeout_seconds"],
-                "max_receive_count": args.get("max_receive_count", MAX_RECEIVE_COUNT),
-                "require_tls": require_tls,
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
+        sends = {
+            lane: SubscribedQueue(
+                f"{name}-{queue}",
+                {
+                    "topic_arns": {"orders": topic.arn},
+                    "filter_policy": json.dumps({LANE_ATTRIBUTE: [lane.value]}),
+                    "consumer_timeout_seconds": args["consumer_timeout_seconds"],
+                    "max_receive_count": args.get("max_receive_count", MAX_RECEIVE_COUNT),
+                    "require_tls": require_tls,
+                },
+                pulumi.ResourceOptions(parent=self),
+            )
+            for lane, queue in QUEUES.items()
+        }
         quarantine = plain_queue(self, f"{name}-quarantine")
         if require_tls:
             encrypted_only(self, f"{name}-quarantine", quarantine)
 
-        self._send = send
+        self._sends = sends
         self._topic_name = topic.name
         self.topic_arn = topic.arn
+        self.queues = {
+            lane.value: {
+                "arn": queue.queue_arn,
+                "url": queue.queue_url,
+                "dlq_arn": queue.dlq_arn,
+                "dlq_url": queue.dlq_url,
+            }
+            for lane, queue in sends.items()
+        }
+        send = sends[Lane.CONFIRMATION]
         self.send_queue_arn, self.send_queue_url = send.queue_arn, send.queue_url
         self.send_dlq_arn, self.send_dlq_url = send.dlq_arn, send.dlq_url
         self.quarantine_queue_arn, self.quarantine_queue_url = quarantine.arn, quarantine.url
@@ -148,6 +183,7 @@ class OrderIntake(pulumi.ComponentResource):
                 "send_queue_url": self.send_queue_url,
                 "send_dlq_arn": self.send_dlq_arn,
                 "send_dlq_url": self.send_dlq_url,
+                "queues": self.queues,
                 "quarantine_queue_arn": self.quarantine_queue_arn,
                 "quarantine_queue_url": self.quarantine_queue_url,
             }
@@ -176,9 +212,15 @@ class OrderIntake(pulumi.ComponentResource):
             missing_because="SNS reports only when something was dropped",
         )
         quarantined = not_empty("quarantine", self.quarantine_queue_arn, "Malformed orders were put aside")
+        # That probes wait, the prober tells: they are late then.
+        probes = self.queues[Lane.PROBE]
+        dead_probes = not_empty("send-probe-dlq", probes["dlq_arn"], "Probes were given up after every retry")
         section = "Topic of orders, and quarantine"
-        return Watch(
-            alarms=[dropped, quarantined],
+        waiting = self._sends[Lane.CONFIRMATION].watch(
+            "send-queue", holds="orders", oldest=OLDEST_ORDER, severity=Severity.PAGE, part_of=PIPELINE_DOWN
+        )
+        return waiting + Watch(
+            alarms=[dropped, quarantined, dead_probes],
             widgets=[
                 Graph(
                     board=Board.RESOURCES,
@@ -209,9 +251,21 @@ class OrderIntake(pulumi.ComponentResource):
                     unit="orders",
                     lines=[quarantined],
                 ),
+                Graph(
+                    board=Board.RESOURCES,
+                    section="Queue send-queue",
+                    title="How many probes wait, are being handled, and were given up",
+                    signals=[
+                        queue_series(probes["arn"], "ApproximateNumberOfMessagesVisible", "Maximum", "waiting"),
+                        queue_series(
+                            probes["arn"], "ApproximateNumberOfMessagesNotVisible", "Maximum", "being handled"
+                        ),
+                        dead_probes.signal,
+                    ],
+                    unit="messages",
+                    lines=[dead_probes],
+                ),
             ],
-        ) + self._send.watch(
-            "send-queue", holds="orders", oldest=OLDEST_ORDER, severity=Severity.PAGE, part_of=PIPELINE_DOWN
         )
 
 

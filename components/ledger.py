@@ -6,7 +6,19 @@ import pulumi
 import pulumi_aws as aws
 
 from components.checks import refuse, short_enough
-from components.watch import FIVE_MINUTES, Alarm, Board, Comparison, Expression, Graph, Missing, Series, Severity, Watch
+from components.watch import (
+    FIVE_MINUTES,
+    Alarm,
+    Board,
+    Comparison,
+    Expression,
+    Graph,
+    Missing,
+    Series,
+    Severity,
+    Watch,
+    filled,
+)
 
 
 class DeliveryLedgerArgs(TypedDict):
@@ -104,12 +116,7 @@ class DeliveryLedger(pulumi.ComponentResource):
             condition="system-errors",
             severity=Severity.TICKET,
             summary="DynamoDB fails by its own fault: orders come back and are sent late",
-            # DynamoDB reports what it has to: without FILL the last few errors would be taken for the present.
-            signal=Expression(
-                formula="FILL(errors, 0)",
-                series={"errors": series("SystemErrors", "Sum", "system errors", Operation="UpdateItem")},
-                label="system errors",
-            ),
+            signal=filled("errors", series("SystemErrors", "Sum", "system errors", Operation="UpdateItem")),
             comparison=Comparison.AT_LEAST,
             threshold=5,
             because="five in 5 min of UpdateItem, the call on every email's way; the SDK asks three times before"

@@ -12,7 +12,11 @@ import pulumi_aws as aws
 from components.checks import refuse
 from components.cost import Line, bill, per_thousand, refuse_above, total
 from components.dashboard import body
+from components.sender import BOUNCE_PERIOD
 from components.watch import (
+    BRAKE_ENGAGED_PAGE,
+    HOUR,
+    MINUTE,
     PIPELINE_DOWN,
     REPUTATION_AT_RISK,
     Alarm,
@@ -26,10 +30,12 @@ from components.watch import (
 )
 from handlers.telemetry.contract import AlarmCard, Metric
 
-# How long a composite holds back for its cause to be found out, and keeps quiet once the cause and its echo are over:
-# alarms are evaluated once a minute, each at a second of its own, and data points come up to a minute late.
-SUPPRESSOR_WAIT: Final = 180
+# How long a composite keeps quiet once its cause and the echo of it are over: data points come up to a minute late, and
+# alarms are evaluated once a minute.
 SUPPRESSOR_EXTENSION: Final = 300
+# The brake has told long before its orders have waited for too long, so these pages need not be kept back for it: one
+# turn of the alarms, in case both come at once.
+BRAKE_WAIT: Final = MINUTE
 
 ONE_ORDERS_LIFE: Final = (
     'filter order_id = "ORDER_ID"'
@@ -37,17 +43,23 @@ ONE_ORDERS_LIFE: Final = (
 )
 """Over all functions' logs: put the order's id in, and read down."""
 
-SUMMARIES: Final[Mapping[str, tuple[str, str]]] = {
+SUMMARIES: Final[Mapping[str, tuple[str, str, int]]] = {
     PIPELINE_DOWN: (
         "Orders do not become emails",
         "any sign of it: nothing goes out, orders wait, the function fails, or the probe does not arrive",
+        # What has waited is handled at the ramp's pace, and the age of the oldest falls last.
+        HOUR,
     ),
     REPUTATION_AT_RISK: (
         "AWS may pause the whole account: bounces or complaints are too many",
         "any of the critical rates, by our own count or by SES's",
+        # What the lane was held for is in the rate's window for as long.
+        BOUNCE_PERIOD,
     ),
 }
-"""Of the composites that gather what components say belongs to them: summary, and why they are as they are."""
+"""Of the composites that gather what components say belongs to them: summary, why they are as they are, and how long
+they may last when the brake has let go: a lane that is held shows all the signs of a pipeline that is down, and has
+told already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +120,7 @@ class Monitoring(pulumi.ComponentResource):
         made: dict[str, aws.cloudwatch.MetricAlarm | aws.cloudwatch.CompositeAlarm] = {}
         made |= {alarm.name: self._alarm(alarm) for alarm in watch.alarms}
         # A composite that is somebody's suppressor has to be there first.
-        for composite in sorted(composites, key=lambda each: bool(each.suppressed_by)):
+        for composite in sorted(composites, key=lambda each: each.suppressed_by not in made):
             made[composite.name] = self._composite(composite, made)
         # On the one board who is told of what, on the other what lies behind it.
         parts = {alarm.name for alarm in watch.alarms if alarm.part_of}
@@ -179,7 +191,7 @@ class Monitoring(pulumi.ComponentResource):
             actions_suppressor=(
                 {
                     "alarm": suppressor,
-                    "wait_period": SUPPRESSOR_WAIT,
+                    "wait_period": composite.wait,
                     "extension_period": composite.echo + SUPPRESSOR_EXTENSION,
                 }
                 if suppressor
@@ -233,7 +245,9 @@ class Monitoring(pulumi.ComponentResource):
 
 
 def gathered(alarms: Sequence[Alarm]) -> list[Composite]:
-    """The composites that components gave alarms to, each in ALARM when any of its alarms is."""
+    """The composites that components gave alarms to, each in ALARM when any of its alarms is. Where there is a brake,
+    they keep quiet while it holds a lane."""
+    braked = any(alarm.name == BRAKE_ENGAGED_PAGE for alarm in alarms)
     return [
         Composite(
             condition=name.removesuffix(f"-{Severity.PAGE}"),
@@ -241,8 +255,11 @@ def gathered(alarms: Sequence[Alarm]) -> list[Composite]:
             summary=summary,
             any_of=[[alarm.name] for alarm in members],
             because=because,
+            suppressed_by=BRAKE_ENGAGED_PAGE if braked else "",
+            wait=BRAKE_WAIT,
+            echo=echo if braked else 0,
         )
-        for name, (summary, because) in SUMMARIES.items()
+        for name, (summary, because, echo) in SUMMARIES.items()
         if (members := [alarm for alarm in alarms if alarm.part_of == name])
     ]
 

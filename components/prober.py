@@ -6,10 +6,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components.checks import between, refuse, short_enough
-from components.consumer import HandlerRuntime
-from components.function import ALIAS, LOG_LEVEL, LOG_RETENTION_DAYS, InstrumentedFunction
-from components.policy import account_of, document, role_policy
+from components.consumer import HandlerRuntime, handler_function
+from components.function import ALIAS
 from components.queues import encrypted_only, plain_queue
+from components.schedule import LEAST_EVENT_AGE, every, scheduled
 from components.sender import MAX_DELIVERY_SECONDS
 from components.watch import (
     HOUR,
@@ -35,10 +35,6 @@ PROBE_SECONDS: Final = 60
 # On top of what a probe may take: the query, the publication and the last look at the ledger may each need the 24 s
 # that their client gives up after (handlers/adapters/clients.py), and the report still has to be written.
 SPARE_SECONDS: Final = 80
-# The least that Lambda and Scheduler allow an event to wait.
-# https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
-# https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html
-LEAST_EVENT_AGE: Final = 60
 
 # Longer than SES tries: an email without an outcome by then will not have one by itself. The hour is for the event.
 OLDEST_OPEN: Final = MAX_DELIVERY_SECONDS + HOUR
@@ -88,54 +84,46 @@ class Prober(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ProberArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         # From other languages, whole numbers arrive as floats.
-        every, seconds = int(args["every_minutes"]), int(args.get("probe_seconds", PROBE_SECONDS))
+        minutes, seconds = int(args["every_minutes"]), int(args.get("probe_seconds", PROBE_SECONDS))
         refuse(
             "Prober",
             name,
             [
-                between("every_minutes", every, 1, 1440, "minutes"),
+                between("every_minutes", minutes, 1, 1440, "minutes"),
                 between("probe_seconds", seconds, 10, 600, "seconds"),
                 short_enough("role", f"{name}-probe-schedule", 64),
             ],
         )
         super().__init__("mailroom:index:Prober", name, None, opts)
         runtime = args["runtime"]
-        log_level = runtime.get("log_level", LOG_LEVEL)
 
         # Kept to be looked at, not to be run again. No alarm watches it: a run that fails is counted by the function's
         # errors, and one that never ran is missed by the alarm on probes, which takes silence for failure.
         dlq = plain_queue(self, f"{name}-probe-dlq")
         if args.get("require_tls", True):
             encrypted_only(self, f"{name}-probe-dlq", dlq)
-        function = InstrumentedFunction(
+        function = handler_function(
+            self,
             f"{name}-probe",
-            {
-                "handler": HANDLER,
-                "description": "Sends an order of its own and waits until it is delivered",
-                "code": runtime["code"],
-                "layers": runtime["layer_arns"],
-                "memory_mb": MEMORY_MB,
-                "timeout_seconds": seconds + SPARE_SECONDS,
-                "log_level": log_level,
-                "log_retention_days": runtime.get("log_retention_days", LOG_RETENTION_DAYS),
-                "environment": {
-                    "LEDGER_TABLE": args["ledger_table_name"],
-                    "TOPIC_ARN": args["topic_arn"],
-                    "PROBE_SECONDS": str(seconds),
-                    "STACK": runtime["stack"],
-                    "LOG_LEVEL": log_level,
-                },
-                "statements": [
-                    {"actions": ["sns:Publish"], "resources": [args["topic_arn"]]},
-                    {"actions": ["dynamodb:GetItem"], "resources": [args["ledger_table_arn"]]},
-                    {
-                        "actions": ["dynamodb:Query"],
-                        "resources": [pulumi.Output.concat(args["ledger_table_arn"], "/index/open")],
-                    },
-                    {"actions": ["sqs:SendMessage"], "resources": [dlq.arn]},
-                ],
+            handler=HANDLER,
+            description="Sends an order of its own and waits until it is delivered",
+            runtime=runtime,
+            memory_mb=MEMORY_MB,
+            timeout_seconds=seconds + SPARE_SECONDS,
+            environment={
+                "LEDGER_TABLE": args["ledger_table_name"],
+                "TOPIC_ARN": args["topic_arn"],
+                "PROBE_SECONDS": str(seconds),
             },
-            pulumi.ResourceOptions(parent=self),
+            statements=[
+                {"actions": ["sns:Publish"], "resources": [args["topic_arn"]]},
+                {"actions": ["dynamodb:GetItem"], "resources": [args["ledger_table_arn"]]},
+                {
+                    "actions": ["dynamodb:Query"],
+                    "resources": [pulumi.Output.concat(args["ledger_table_arn"], "/index/open")],
+                },
+                {"actions": ["sqs:SendMessage"], "resources": [dlq.arn]},
+            ],
         )
         # Not the function's own failure queue, which comes with two more tries: a probe that is late says nothing, and
         # the next one is on its way.
@@ -149,34 +137,15 @@ class Prober(pulumi.ComponentResource):
             # The alias has to be there, and is known by its ARN alone.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[function]),
         )
-        role = aws.iam.Role(
-            f"{name}-probe-schedule",
-            assume_role_policy=_scheduler_of(account_of(function.alias_arn)),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        grant = aws.iam.RolePolicy(
-            f"{name}-probe-schedule",
-            role=role.name,
-            policy=role_policy([{"actions": ["lambda:InvokeFunction"], "resources": [function.alias_arn]}]),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.scheduler.Schedule(
+        scheduled(
+            self,
             f"{name}-probe",
+            function.alias_arn,
+            expression=every(minutes),
             description="Probes the way of an order",
-            schedule_expression=f"rate({every} minute{'' if every == 1 else 's'})",
-            flexible_time_window={"mode": "OFF"},
-            target={
-                "arn": function.alias_arn,
-                "role_arn": role.arn,
-                "retry_policy": {
-                    "maximum_retry_attempts": 0,
-                    "maximum_event_age_in_seconds": LEAST_EVENT_AGE,
-                },
-            },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[grant]),
         )
 
-        self._function, self._stack, self._every, self._seconds = function, runtime["stack"], every, seconds
+        self._function, self._stack, self._every, self._seconds = function, runtime["stack"], minutes, seconds
         self.function_arn = function.alias_arn
         self.function_name = function.function_name
         self.log_group_name = function.log_group_name
@@ -252,20 +221,3 @@ class Prober(pulumi.ComponentResource):
                 ),
             ],
         )
-
-
-def _scheduler_of(account: pulumi.Output[str]) -> pulumi.Output[str]:
-    """The trust policy of a role that Scheduler assumes for this account's schedules, and nobody else's.
-
-    https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-    """
-    return document(
-        [
-            {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Principal": {"Service": "scheduler.amazonaws.com"},
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            }
-        ]
-    )

@@ -6,6 +6,7 @@ import pulumi_aws as aws
 
 # Every service that the components use, and STS, which tells the provider its account.
 SERVICES = (
+    "budgets",
     "chatbot",
     "cloudwatch",
     "dynamodb",

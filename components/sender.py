@@ -1,5 +1,6 @@
 """The domain that letters are sent from, and the topics on which SES says what became of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -27,7 +28,7 @@ from components.watch import (
     own,
     share,
 )
-from handlers.telemetry.contract import BOUNCES, COMPLAINTS, EMAILS_SENT
+from handlers.telemetry.contract import BOUNCES, COMPLAINTS, EMAILS_SENT, Lane
 
 # SES gives up after 14 hours by default. A confirmation that comes hours after the order has been missed by then, and
 # the bounce that giving up yields tells the ledger so on the same day.
@@ -41,6 +42,9 @@ EVENT_TOPICS: Final = {
     "bounce": ["BOUNCE"],
     "complaint": ["COMPLAINT"],
 }
+
+# Each lane has a configuration set, so that SES can be told to hold one alone. Confirmations keep the plain name.
+SUFFIXES: Final = {Lane.CONFIRMATION: "", Lane.PROBE: "-probe"}
 
 # AWS reviews an account at these (it pauses it at 10 % and 0.5 %), and counts hard bounces only.
 # https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-bounce-and-complaint.html
@@ -70,6 +74,16 @@ class ReputationLimits:
     complaint_critical: Decimal = Decimal("0.1")
 
 
+class LaneConfigurationSet(TypedDict):
+    """The configuration set that a lane's emails are sent with."""
+
+    name: pulumi.Output[str]
+    """Its name."""
+
+    arn: pulumi.Output[str]
+    """Its ARN."""
+
+
 class SendingDomainArgs(TypedDict):
     """The domain, and where its DNS is kept."""
 
@@ -95,18 +109,21 @@ class SendingDomainArgs(TypedDict):
 
 
 class SendingDomain(pulumi.ComponentResource):
-    """An SES identity with DKIM and its own MAIL FROM domain; a configuration set that insists on TLS, keeps
-    reputation metrics and suppresses addresses that bounced or complained; and three encrypted topics with its
+    """An SES identity with DKIM and its own MAIL FROM domain; for each lane a configuration set that insists on TLS,
+    keeps reputation metrics and suppresses addresses that bounced or complained; and three encrypted topics with their
     events, as SES publishes them."""
 
     identity_arn: pulumi.Output[str]
     """ARN of the SES identity."""
 
     configuration_set_name: pulumi.Output[str]
-    """Name of the configuration set."""
+    """Name of the configuration set of confirmations."""
 
     configuration_set_arn: pulumi.Output[str]
-    """ARN of the configuration set."""
+    """ARN of the configuration set of confirmations."""
+
+    configuration_sets: dict[str, LaneConfigurationSet]
+    """Each lane's configuration set, by the lane's name."""
 
     delivery_topic_arn: pulumi.Output[str]
     """ARN of the topic with Send, Reject, Delivery, DeliveryDelay and Rendering Failure events."""
@@ -127,12 +144,12 @@ class SendingDomain(pulumi.ComponentResource):
         max_delivery_seconds = args.get("max_delivery_seconds", MAX_DELIVERY_SECONDS)
         # SES names a configuration set as it is told. One domain is one identity in an account and region, so its
         # name tells two stacks apart just as well.
-        configuration_set_name = f"{name}-{domain.replace('.', '-')}"
+        base = f"{name}-{domain.replace('.', '-')}"
         refuse(
             "SendingDomain",
             name,
             [
-                short_enough("configuration set", configuration_set_name, 64, suffix=0),
+                *(short_enough("configuration set", f"{base}{each}", 64, suffix=0) for each in SUFFIXES.values()),
                 short_enough("topic", f"{name}-ses-complaint-notifications", 256),
                 one_of("dmarc_policy", dmarc_policy, DMARC_POLICIES),
                 between("max_delivery_seconds", max_delivery_seconds, 300, 50_400),
@@ -159,15 +176,20 @@ class SendingDomain(pulumi.ComponentResource):
                 behavior_on_mx_failure="USE_DEFAULT_VALUE",
                 opts=child,
             )
-        configuration_set = aws.sesv2.ConfigurationSet(
-            name,
-            configuration_set_name=configuration_set_name,
-            delivery_options={"tls_policy": "REQUIRE", "max_delivery_seconds": max_delivery_seconds},
-            reputation_options={"reputation_metrics_enabled": True},
-            sending_options={"sending_enabled": True},
-            suppression_options={"suppressed_reasons": ["BOUNCE", "COMPLAINT"]},
-            opts=child,
-        )
+        sets = {
+            lane: aws.sesv2.ConfigurationSet(
+                f"{name}{suffix}",
+                configuration_set_name=f"{base}{suffix}",
+                delivery_options={"tls_policy": "REQUIRE", "max_delivery_seconds": max_delivery_seconds},
+                reputation_options={"reputation_metrics_enabled": True},
+                sending_options={"sending_enabled": True},
+                suppression_options={"suppressed_reasons": ["BOUNCE", "COMPLAINT"]},
+                # Whether it sends is the brake's to say from then on: a deployment must not release a held lane.
+                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["sendingOptions"]),
+            )
+            for lane, suffix in SUFFIXES.items()
+        }
+        configuration_set = sets[Lane.CONFIRMATION]
         key = aws.kms.Key(
             f"{name}-ses-notifications",
             description=f"Topics with the SES events of {domain}",
@@ -176,7 +198,7 @@ class SendingDomain(pulumi.ComponentResource):
             opts=child,
         )
         topics = {
-            kind: _event_topic(self, f"{name}-ses-{kind}", kind, events, configuration_set, key, require_tls)
+            kind: _event_topic(self, f"{name}-ses-{kind}", kind, events, sets, key, require_tls)
             for kind, events in EVENT_TOPICS.items()
         }
         table = records(domain, identity, mail_from_domain, dmarc_policy)
@@ -186,6 +208,9 @@ class SendingDomain(pulumi.ComponentResource):
         self.identity_arn = identity.arn
         self.configuration_set_name = configuration_set.configuration_set_name
         self.configuration_set_arn = configuration_set.arn
+        self.configuration_sets = {
+            lane.value: {"name": each.configuration_set_name, "arn": each.arn} for lane, each in sets.items()
+        }
         self.delivery_topic_arn = topics["delivery"].arn
         self.bounce_topic_arn = topics["bounce"].arn
         self.complaint_topic_arn = topics["complaint"].arn
@@ -195,6 +220,7 @@ class SendingDomain(pulumi.ComponentResource):
                 "identity_arn": self.identity_arn,
                 "configuration_set_name": self.configuration_set_name,
                 "configuration_set_arn": self.configuration_set_arn,
+                "configuration_sets": self.configuration_sets,
                 "delivery_topic_arn": self.delivery_topic_arn,
                 "bounce_topic_arn": self.bounce_topic_arn,
                 "complaint_topic_arn": self.complaint_topic_arn,
@@ -354,45 +380,42 @@ def _event_topic(
     name: str,
     kind: str,
     event_types: list[str],
-    configuration_set: aws.sesv2.ConfigurationSet,
+    sets: Mapping[Lane, aws.sesv2.ConfigurationSet],
     key: aws.kms.Key,
     require_tls: bool,
 ) -> aws.sns.Topic:
-    """A topic that only this configuration set may publish to, and the event destination that does."""
+    """A topic that only these configuration sets may publish to, and the event destinations that do."""
     topic = aws.sns.Topic(
         f"{name}-notifications",
         kms_master_key_id=key.arn,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    publisher = {
-        "Sid": "OnlyThisConfigurationSet",
+    arns = [each.arn for each in sets.values()]
+    publishers = {
+        "Sid": "OnlyTheseConfigurationSets",
         "Effect": "Allow",
         "Principal": {"Service": "ses.amazonaws.com"},
         "Action": "sns:Publish",
         "Resource": topic.arn,
-        "Condition": {
-            "StringEquals": {
-                "aws:SourceAccount": account_of(configuration_set.arn),
-                "aws:SourceArn": configuration_set.arn,
-            }
-        },
+        "Condition": {"StringEquals": {"aws:SourceAccount": account_of(arns[0]), "aws:SourceArn": arns}},
     }
     policy = aws.sns.TopicPolicy(
         f"{name}-notifications",
         arn=topic.arn,
-        policy=document([publisher, *([encrypted_transport_only("sns:Publish", topic.arn)] if require_tls else [])]),
+        policy=document([publishers, *([encrypted_transport_only("sns:Publish", topic.arn)] if require_tls else [])]),
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    aws.sesv2.ConfigurationSetEventDestination(
-        name,
-        configuration_set_name=configuration_set.configuration_set_name,
-        event_destination_name=kind,
-        event_destination={
-            "enabled": True,
-            "matching_event_types": event_types,
-            "sns_destination": {"topic_arn": topic.arn},
-        },
-        # SES publishes a trial notification at once, and refuses a topic that it cannot publish to.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
-    )
+    for lane, each in sets.items():
+        aws.sesv2.ConfigurationSetEventDestination(
+            f"{name}{SUFFIXES[lane]}",
+            configuration_set_name=each.configuration_set_name,
+            event_destination_name=kind,
+            event_destination={
+                "enabled": True,
+                "matching_event_types": event_types,
+                "sns_destination": {"topic_arn": topic.arn},
+            },
+            # SES publishes a trial notification at once, and refuses a topic that it cannot publish to.
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+        )
     return topic

@@ -22,6 +22,10 @@ REPUTATION_AT_RISK: Final = "reputation-at-risk-page"
 """The composites that components may give an alarm to (`Alarm.part_of`); `monitoring.py` makes them."""
 
 
+BRAKE_ENGAGED_PAGE: Final = "brake-engaged-page"
+"""The alarm of the brake (`components/brake.py`) that these two keep quiet behind."""
+
+
 class Severity(StrEnum):
     """Who is told: PAGE wakes somebody up, TICKET waits for the morning."""
 
@@ -94,6 +98,12 @@ def share(part: Series, whole: Series, *, at_least: int, label: str, percent: bo
     )
 
 
+def filled(name: str, series: Series) -> Expression:
+    """`series` as `name`, and 0 for a period without a point. An alarm would otherwise make do with older points, and
+    tell of what is over."""
+    return Expression(formula=f"FILL({name}, 0)", series={name: series}, label=series.label)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """One alarm.
@@ -145,7 +155,9 @@ class Composite:
 
     Attributes:
         any_of: it is in ALARM when all alarms of any of these groups are; their names, without the stack's.
-        suppressed_by: name of the composite that it keeps quiet behind: its cause, which has told already.
+        suppressed_by: name of the alarm or composite that it keeps quiet behind: its cause, which has told already.
+        wait: seconds that it holds back for that cause to be found out. Alarms are evaluated once a minute, each at a
+            second of its own, and data points come up to a minute late.
         echo: seconds that it may stay in ALARM when its cause is over, by what its windows still hold.
     """
 
@@ -155,6 +167,7 @@ class Composite:
     any_of: Sequence[Sequence[str]]
     because: str
     suppressed_by: str = ""
+    wait: int = 3 * MINUTE
     echo: int = 0
 
     @property

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from handlers.telemetry.contract import AlarmCard
+from handlers.telemetry.contract import AlarmCard, Lane
 from local.config import ROOT, stack_config
 from observability.program.recorder import run_recorded
 from settings import SettingsError
@@ -25,6 +25,19 @@ OUTPUTS = {
     "deliveryTopicArn", "bounceTopicArn", "complaintTopicArn", "dnsRecords", "alarmsTopicArn", "pageTopicArn",
     "ticketTopicArn", "notifyQueueArn", "notifyQueueUrl", "notifyDlqArn", "notifyDlqUrl", "notifyFunctionName",
     "notifyLogGroup", "probeFunctionName", "probeFunctionArn", "probeLogGroup", "dashboards", "monitoringCost",
+    "lanes", "controlTableName", "brakeFunctionName", "brakeLogGroup", "sendRoleName", "spendPerHour", "spendPerDay",
+    "budgetName", "budgetTopicArn", "denySendPolicyArn", "costGuardQueueArn", "costGuardQueueUrl", "costGuardDlqArn",
+    "costGuardDlqUrl", "costGuardFunctionName", "costGuardLogGroup", "reputationGuardFunctionName",
+    "reputationGuardLogGroup",
+}  # fmt: skip
+REPORTED = {"costReportFunctionName", "costReportLogGroup"}
+"""Of a stack whose `reportEmails` name somebody."""
+
+# All of the account's, or none: AWS knows no resource for these.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+WITHOUT_RESOURCES = {
+    "xray:PutTelemetryRecords", "xray:PutTraceSegments", "cloudwatch:GetMetricData", "cloudwatch:ListDashboards",
+    "cloudwatch:ListMetrics", "ce:GetCostAndUsage", "logs:DescribeLogGroups",
 }  # fmt: skip
 
 
@@ -71,7 +84,7 @@ def test_dashboards_are_as_aws_documents_them(stack: str) -> None:
         assert faults(dashboard.document("dashboardBody")) == []
 
 
-@pytest.mark.parametrize(("stack", "limit"), [("prod", 12), ("dev", 5)])
+@pytest.mark.parametrize(("stack", "limit"), [("prod", 14), ("dev", 7)])
 def test_watching_a_stack_costs_what_it_may(stack: str, limit: int) -> None:
     cost = program(stack)[1]["monitoringCost"]
     assert 1 < Decimal(cost["total"]) < limit
@@ -102,7 +115,7 @@ def test_the_count_of_alarms_in_the_cost_is_that_of_the_registered_ones() -> Non
 @pytest.mark.parametrize("stack", STACKS)
 def test_outputs_are_complete_and_known(stack: str) -> None:
     outputs = program(stack)[1]
-    assert set(outputs) == OUTPUTS
+    assert set(outputs) == OUTPUTS | (REPORTED if stack_config(stack).get("mailroom:reportEmails") else set())
     assert json.loads(json.dumps(outputs)) == outputs
     assert not [name for name, value in outputs.items() if value is None]
     assert outputs["stack"] == stack
@@ -130,7 +143,7 @@ def test_no_role_is_allowed_a_wildcard(stack: str) -> None:
             actions, resources = statement["Action"], statement["Resource"]
             assert not [action for action in actions if "*" in action], policy.name
             if resources == "*":
-                assert {action.split(":")[0] for action in actions} == {"xray"}, "only X-Ray has no resources"
+                assert set(actions) <= WITHOUT_RESOURCES, policy.name
             else:
                 assert all(resource.startswith("arn:aws:") for resource in resources)
 
@@ -157,15 +170,48 @@ def test_on_aws_no_queue_and_no_topic_is_reached_over_plain_http(stack: str) -> 
 def test_every_queue_hides_messages_longer_than_its_consumer_runs() -> None:
     recorder = program("prod")[0]
     for mapping in recorder.all("EventSourceMapping"):
-        function = recorder.one("Function", mapping.name)
+        if ":sqs:" not in mapping.inputs["eventSourceArn"]:
+            continue
+        function = recorder.one("Function", mapping.inputs["functionName"].split(":")[6])
         queue = recorder.one("Queue", mapping.inputs["eventSourceArn"].rsplit(":", 1)[-1])
         assert queue.inputs["visibilityTimeoutSeconds"] >= 6 * function.inputs["timeout"]
+
+
+def test_each_lane_is_told_with_what_holds_it_alone() -> None:
+    recorder, outputs = program("prod")
+    told = {lane["name"]: lane for lane in outputs["lanes"]}
+    assert told.keys() == set(Lane)
+    assert {name for name, lane in told.items() if lane["urgent"]} == {"probe"}
+    for key in ("queueArn", "queueUrl", "dlqArn", "dlqUrl", "mappingId", "configurationSet"):
+        assert len({lane[key] for lane in told.values()}) == len(Lane), f"lanes share their {key}"
+    held = json.loads(recorder.one("Function", "mailroom-brake").inputs["environment"]["variables"]["LANES"])
+    assert held == {
+        name: {"mapping": lane["mappingId"], "configurationSet": lane["configurationSet"]}
+        for name, lane in told.items()
+    }
+    assert (told["order-confirmation"]["queueUrl"], told["order-confirmation"]["configurationSet"]) == (
+        outputs["sendQueueUrl"],
+        outputs["configurationSetName"],
+    )
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_more_than_two_functions_follow_the_control_table(stack: str) -> None:
+    """More readers of one shard may be throttled (DynamoDB Streams API, GetRecords, LimitExceededException)."""
+    followers = [
+        mapping.name
+        for mapping in program(stack)[0].all("EventSourceMapping")
+        if ":dynamodb:" in mapping.inputs["eventSourceArn"]
+    ]
+    assert sorted(followers) == ["mailroom-brake", "mailroom-reputation-guard"]
 
 
 def test_prod_has_what_dev_has_and_the_alarms_that_only_customers_need() -> None:
     dev, prod = (set((PINNED / f"{stack}.txt").read_text().splitlines()) for stack in ("dev", "prod"))
     assert dev < prod
-    more = {line.split(" ", 1)[1] for line in prod - dev}
+    report = {line for line in prod - dev if "cost-report" in line or "CostReport" in line}
+    assert "aws:lambda/function:Function mailroom-cost-report" in report, "dev has nobody to report to"
+    more = {line.split(" ", 1)[1] for line in prod - dev - report}
     assert {name.split("-burn-")[0] for name in more if "-burn-" in name} == {
         "mailroom-sent-in-time",
         "mailroom-delivered",
@@ -195,6 +241,30 @@ def test_the_switch_to_production_sending_reaches_the_handler_and_its_role() -> 
         assert outputs["productionSending"] is (sending == "true")
         policy = recorder.one("RolePolicy", "mailroom-send-email").inputs["policy"]
         assert ("simulator.amazonses.com" in policy) is (sending == "false")
+
+
+def test_settings_of_cost_reach_the_budget_the_guard_and_the_last_resort() -> None:
+    usual = program("prod")[0]
+    assert usual.one("Budget").inputs["name"] == "mailroom-prod"
+    assert usual.one("Budget").inputs["limitAmount"] == "100"
+    assert not usual.all("BudgetAction")
+    changed = program(
+        "prod",
+        monthlyBudget="7",
+        budgetHolds="actual:80:all",
+        budgetAction="true",
+        pageEmails="oncall@shop.com",
+        spendPerHour="4",
+    )[0]
+    assert changed.one("Budget").inputs["limitAmount"] == "7"
+    held = changed.one("Function", "mailroom-cost-guard").inputs["environment"]["variables"]["BUDGET_HOLDS"]
+    assert json.loads(held) == {"ACTUAL:80": ["order-confirmation", "probe"]}
+    action = changed.one("BudgetAction").inputs
+    role = changed.one("Function", "mailroom-send-email").inputs["role"]
+    assert [role.rsplit("/")[-1]] == action["definition"]["iamActionDefinition"]["roles"]
+    assert [each["address"] for each in action["subscribers"]] == ["oncall@shop.com"]
+    (over,) = [each for each in changed.all("MetricAlarm") if each.inputs["name"].endswith("spend-hour-page")]
+    assert over.inputs["threshold"] == 10
 
 
 def test_wrong_settings_stop_the_program_before_anything_is_registered() -> None:

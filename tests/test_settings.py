@@ -7,8 +7,11 @@ import re
 import pulumi
 import pytest
 import yaml
+from hypothesis import given as generated
+from hypothesis import strategies as st
 from pulumi.runtime.config import set_all_config
 
+from components.cost_guard import THRESHOLDS
 from local.config import ROOT, stack_config
 from settings import RULES, Settings, SettingsError, load, parse
 
@@ -107,6 +110,31 @@ def test_every_key_of_the_schema_has_a_type_a_description_and_a_default() -> Non
         ("tracePercent", "101"),
         ("emailsPerMonth", "0"),
         ("monitoringBudget", "11.50"),
+        ("monthlyBudget", "0"),
+        ("monthlyBudget", "49.99"),
+        ("budgetHolds", "actual:90:ordinary"),
+        ("budgetHolds", "forecast:80:all"),
+        ("budgetHolds", "ACTUAL:100:all"),
+        ("budgetHolds", "actual:100:newsletter"),
+        ("budgetHolds", "actual:100:probe+probe"),
+        ("budgetHolds", "actual:100:ordinary+probe"),
+        ("budgetHolds", "actual:100:"),
+        ("budgetHolds", "actual:100:all actual:100:ordinary"),
+        ("budgetHolds", "actual:0100:all"),
+        ("budgetHolds", "actual:080:all"),
+        ("urgentLanes", "newsletter"),
+        ("urgentLanes", "probe probe"),
+        ("urgentLanes", "probe order-confirmation"),
+        ("spendPerHour", "0"),
+        ("spendPerHour", "0.00"),
+        ("spendPerHour", "0.009999"),
+        ("spendPerHour", "-1"),
+        ("spendPerHour", "2 USD"),
+        ("spendPerHour", "1e3"),
+        ("spendPerDay", "NaN"),
+        ("spendPerDay", "9" * 5000),
+        ("budgetAction", "yes"),
+        ("reportEmails", "Team <team@shop.com>"),
     ],
 )
 def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: str, value: str) -> None:
@@ -137,6 +165,13 @@ def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: s
         ("complaintWarning", "0.0001"),
         ("probeMinutes", "60"),
         ("tracePercent", "0"),
+        ("monthlyBudget", "1000000"),
+        ("budgetHolds", ""),
+        ("budgetHolds", "actual:50:probe actual:80:order-confirmation+probe  forecast:100:all"),
+        ("urgentLanes", ""),
+        ("urgentLanes", "order-confirmation"),
+        ("spendPerHour", "0.01"),
+        ("reportEmails", "team@shop.com, boss@shop.com"),
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed_pass(key: str, value: str) -> None:
@@ -168,6 +203,57 @@ def test_an_emulator_tells_no_chat() -> None:
 def test_a_warning_has_to_come_before_the_page(kind: str) -> None:
     (fault,) = faults(**{f"{kind}Warning": "3", f"{kind}Critical": "3"})
     assert fault.startswith(f"  mailroom:{kind}Warning is 3: allowed is less than mailroom:{kind}Critical, which is 3.")
+
+
+def test_a_day_has_to_allow_as_much_as_one_of_its_hours() -> None:
+    (fault,) = faults(spendPerHour="3", spendPerDay="2.5")
+    assert fault.startswith(
+        "  mailroom:spendPerDay is 2.5: allowed is at least mailroom:spendPerHour, which is 3. Remedy: "
+    )
+    assert parsed(spendPerHour="3", spendPerDay="3.0").spend_per_day == 3
+
+
+def test_a_budget_action_needs_somebody_whom_it_tells_and_not_too_many() -> None:
+    (fault,) = faults(budgetAction="true", pageEmails="")
+    assert fault.startswith("  mailroom:budgetAction is true while mailroom:pageEmails is empty: allowed is ")
+    crowd = " ".join(f"{number}@shop.com" for number in range(11))
+    (fault,) = faults(budgetAction="true", pageEmails=crowd)
+    assert fault.startswith(
+        "  mailroom:pageEmails has 11 addresses while mailroom:budgetAction is true: allowed are 10"
+    )
+    assert parsed(pageEmails=crowd).budget_action is False
+    assert parsed(budgetAction="true", pageEmails="oncall@shop.com").budget_action
+
+
+def test_a_spent_budget_holds_all_but_urgent_lanes_unless_told_otherwise() -> None:
+    assert parsed().ordinary_lanes == ["order-confirmation"]
+    assert parsed().held_by_budget == {"ACTUAL:100": ["order-confirmation"]}
+    assert parsed(urgentLanes="").held_by_budget == {"ACTUAL:100": ["order-confirmation", "probe"]}
+    assert parsed(budgetHolds="").held_by_budget == {}
+    assert parsed(budgetHolds="actual:80:probe forecast:100:all actual:100:ordinary").held_by_budget == {
+        "ACTUAL:80": ["probe"],
+        "FORECASTED:100": ["order-confirmation", "probe"],
+        "ACTUAL:100": ["order-confirmation"],
+    }
+
+
+@generated(
+    st.dictionaries(
+        st.tuples(st.sampled_from(["actual", "forecast"]), st.sampled_from([50, 80, 100])),
+        st.sampled_from(["ordinary", "all", "probe", "order-confirmation+probe"]),
+        max_size=4,
+    )
+)
+def test_every_threshold_that_a_setting_may_hold_lanes_by_has_a_notification(
+    holds: dict[tuple[str, int], str],
+) -> None:
+    text = " ".join(f"{kind}:{percent}:{lanes}" for (kind, percent), lanes in holds.items())
+    if ("forecast", 50) in holds or ("forecast", 80) in holds:
+        faults(budgetHolds=text)
+    else:
+        held = parsed(budgetHolds=text).held_by_budget
+        assert len(held) == len(holds)
+        assert held.keys() <= {f"{kind}:{percent}" for kind, percent in THRESHOLDS}
 
 
 def test_chat_channels_are_taken_apart() -> None:

@@ -18,11 +18,21 @@ QUARANTINE = "arn:aws:sqs:us-east-1:123456789012:quarantine"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/ledger"
 IDENTITY = "arn:aws:ses:us-east-1:123456789012:identity/mail.shop.com"
 CONFIGURATION_SET = "arn:aws:ses:us-east-1:123456789012:configuration-set/shop"
+PROBES = "arn:aws:sqs:us-east-1:123456789012:probes"
+PROBE_SET = "arn:aws:ses:us-east-1:123456789012:configuration-set/shop-probe"
+CONTROL = "arn:aws:dynamodb:us-east-1:123456789012:table/control"
+STREAM = f"{CONTROL}/stream/2026-11-22T00:00:00.000"
 CODE = pulumi.FileArchive(str(Path(__file__).parent))
 
 
 def runtime() -> HandlerRuntime:
-    return {"code": CODE, "layer_arns": ["arn:aws:lambda:us-east-1:123456789012:layer:packages:1"], "stack": "test"}
+    return {
+        "code": CODE,
+        "layer_arns": ["arn:aws:lambda:us-east-1:123456789012:layer:packages:1"],
+        "stack": "test",
+        "control_table_name": "control",
+        "control_table_arn": CONTROL,
+    }
 
 
 def function() -> InstrumentedFunctionArgs:
@@ -40,21 +50,34 @@ def queue() -> SubscribedQueueArgs:
 def mailer() -> OrderMailerArgs:
     return {
         "runtime": runtime(),
-        "queue_arn": QUEUE,
-        "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/send",
+        "lanes": {
+            "order-confirmation": {
+                "queue_arn": QUEUE,
+                "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/send",
+                "configuration_set_name": "shop",
+                "configuration_set_arn": CONFIGURATION_SET,
+            },
+            "probe": {
+                "queue_arn": PROBES,
+                "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/probes",
+                "configuration_set_name": "shop-probe",
+                "configuration_set_arn": PROBE_SET,
+            },
+        },
         "quarantine_queue_arn": QUARANTINE,
         "quarantine_queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/quarantine",
         "ledger_table_name": "ledger",
         "ledger_table_arn": TABLE,
         "identity_arn": IDENTITY,
-        "configuration_set_name": "shop",
-        "configuration_set_arn": CONFIGURATION_SET,
         "from_address": "orders@mail.shop.com",
         "from_name": "Shop",
         "reply_to": "help@shop.com",
         "production_sending": True,
         "send_rate": 14,
         "ledger_retention_days": 400,
+        "spend_per_hour": "2",
+        "spend_per_day": "10",
+        "spend_holds": ["order-confirmation"],
     }
 
 

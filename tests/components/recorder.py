@@ -38,7 +38,9 @@ class Recorder(recording.Recorder):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if any((args.typ, args.name) == (known.type, known.name) for known in self.resources):
             raise AssertionError(f"two resources {args.typ} are named {args.name}")
-        return super().new_resource(args)
+        answer = super().new_resource(args)
+        self._latest.value = Resource(**vars(self._latest.value))
+        return answer
 
     def answered(self, args: mocks.MockResourceArgs, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return super().answered(args, inputs) if self.computed else (f"{args.name}-id", {})
@@ -47,10 +49,8 @@ class Recorder(recording.Recorder):
         raise AssertionError(f"components look nothing up, yet {args.token} was called")
 
     def keep(self, registered: Mapping[str, Any]) -> None:
-        super().keep(registered)
-        kept = self.resources[-1]
-        needed = tuple(_type_and_name(urn) for urn in kept.dependencies)
-        self.resources[-1] = Resource(**{**vars(kept), "dependencies": needed})
+        needed = tuple(_type_and_name(urn) for urn in registered.get("dependencies", ()))
+        super().keep({**registered, "dependencies": needed})
 
     def all(self, kind: str) -> list[Resource]:
         """The resources whose type ends in `kind`, such as `Queue`."""
@@ -64,6 +64,15 @@ class Recorder(recording.Recorder):
 
     def names(self, kind: str) -> list[str]:
         return sorted(resource.name for resource in self.all(kind))
+
+    def allowed(self, role: str) -> dict[str, Any]:
+        """Each action that a role's policy allows, with its resources, all statements together."""
+        found: dict[str, Any] = {}
+        for statement in self.one("RolePolicy", role).document()["Statement"]:
+            for action in statement["Action"]:
+                more = statement["Resource"]
+                found[action] = more if more == "*" else [*found.get(action, []), *more]
+        return found
 
     def pinned(self) -> list[str]:
         """`type name` of each resource, sorted."""

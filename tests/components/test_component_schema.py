@@ -10,6 +10,10 @@ from pulumi import ComponentResource
 from pulumi.provider.experimental.analyzer import Analyzer, AnalyzeResult
 from pulumi.provider.experimental.component import ComponentProvider
 
+from components.brake import Brake
+from components.control import ControlTable
+from components.cost_guard import CostGuard
+from components.cost_report import CostReport
 from components.feedback import DeliveryFeedback
 from components.function import InstrumentedFunction
 from components.intake import OrderIntake
@@ -20,6 +24,7 @@ from components.monitoring import Monitoring
 from components.paging import Paging
 from components.prober import Prober
 from components.queues import SubscribedQueue
+from components.reputation_guard import ReputationGuard
 from components.sender import SendingDomain
 from components.tracing import OrderTracing
 from local.config import ROOT
@@ -27,6 +32,10 @@ from tests.components import parts
 from tests.components.recorder import record
 
 COMPONENTS: list[type[ComponentResource]] = [
+    Brake,
+    ControlTable,
+    CostGuard,
+    CostReport,
     DeliveryFeedback,
     DeliveryLedger,
     DependencyLayer,
@@ -36,6 +45,7 @@ COMPONENTS: list[type[ComponentResource]] = [
     OrderTracing,
     Paging,
     Prober,
+    ReputationGuard,
     SendingDomain,
     SubscribedQueue,
 ]
@@ -66,7 +76,10 @@ def test_a_component_can_be_used_from_any_language(schema: AnalyzeResult, compon
 
 
 def test_types_inside_arguments_are_described_too(schema: AnalyzeResult) -> None:
-    types = {"ChatChannels", "DnsRecord", "HandlerRuntime", "SlackChannel", "Statement", "TeamsChannel"}
+    types = {
+        *("BrakedLane", "ChatChannels", "DnsRecord", "HandlerRuntime", "LaneConfigurationSet", "LaneMapping"),
+        *("LaneQueue", "MailerLane", "SlackChannel", "Statement", "TeamsChannel"),
+    }
     assert set(schema["type_definitions"]) == types
     for definition in schema["type_definitions"].values():
         assert not [name for name, each in definition.properties.items() if not each.description]

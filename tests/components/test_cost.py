@@ -10,7 +10,15 @@ import pytest
 from components import cost
 from components.cost import BudgetError, Line, bill, per_thousand, refuse_above, total
 from components.objectives import OBJECTIVES, burn_alarms, composites
-from handlers.telemetry.contract import BOUNCES, DELIVERIES, EMAILS_SENT, METRICS, OLDEST_OPEN_EMAIL, PROBE_FAILURES
+from handlers.telemetry.contract import (
+    BOUNCES,
+    DELIVERIES,
+    EMAILS_SENT,
+    ESTIMATED_SPEND,
+    METRICS,
+    OLDEST_OPEN_EMAIL,
+    PROBE_FAILURES,
+)
 
 LONG, SHORT = burn_alarms(OBJECTIVES[0], OBJECTIVES[0].burns[0], "test")
 
@@ -47,6 +55,10 @@ def test_a_metric_of_every_hour_costs_its_month_and_a_rare_one_its_hours() -> No
     assert lines(emails=1)["metrics of some hours"].quantity == "2"
 
 
+def test_what_the_brake_tells_every_five_minutes_costs_its_month_however_few_emails_there_are() -> None:
+    assert lines(metrics=[ESTIMATED_SPEND], emails=1)["metrics of every hour"].usd == cost.METRIC_MONTH
+
+
 def test_more_emails_never_cost_less_and_no_metric_more_than_its_price() -> None:
     sums = [total(bill([], [], METRICS, dashboards=0, emails=10**n, probe_minutes=60)) for n in range(9)]
     assert all(less <= more for less, more in pairwise(sums))
@@ -63,8 +75,9 @@ def test_probing_twice_as_often_costs_twice_as_much() -> None:
 
 
 def test_every_declared_metric_says_how_often_it_has_a_point() -> None:
-    assert set(cost.POINTS) | set(cost.BY_THE_PROBER) == set(METRICS)
-    assert not set(cost.POINTS) & set(cost.BY_THE_PROBER)
+    said = [*cost.POINTS, *cost.BY_THE_PROBER, *cost.EVERY_HOUR]
+    assert len(said) == len(set(said)), "each says so once"
+    assert set(said) == set(METRICS)
     assert cost.POINTS[DELIVERIES] < cost.POINTS[EMAILS_SENT] == 1000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components.consumer import PRICE_LIST
 from components.feedback import DeliveryFeedback, DeliveryFeedbackArgs
 from tests.components import parts
 from tests.components.recorder import Recorder, queue_url, record
@@ -34,10 +35,9 @@ def test_all_three_topics_and_no_other_may_send() -> None:
 
 
 def test_the_role_may_read_its_queue_and_fold_into_the_ledger() -> None:
-    statements = built().one("RolePolicy").document()["Statement"]
-    assert {action: each["Resource"] for each in statements for action in each["Action"]} == {
+    assert built().allowed("shop-record-feedback") == {
         "dynamodb:GetItem": [parts.TABLE],
-        "dynamodb:UpdateItem": [parts.TABLE],
+        "dynamodb:UpdateItem": [parts.TABLE, parts.CONTROL],
         "sqs:DeleteMessage": [QUEUE],
         "sqs:GetQueueAttributes": [QUEUE],
         "sqs:ReceiveMessage": [QUEUE],
@@ -55,6 +55,8 @@ def test_the_function_is_told_what_it_works_with() -> None:
         "LEDGER_TABLE": "ledger",
         "STACK": "test",
         "LOG_LEVEL": "INFO",
+        "CONTROL_TABLE": "control",
+        "PRICES": PRICE_LIST,
     }
 
 

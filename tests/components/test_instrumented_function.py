@@ -68,6 +68,7 @@ def test_callers_get_an_alias_of_a_published_version() -> None:
         "alias_arn": "arn:aws:lambda:us-east-1:123456789012:function:shop-send:live",
         "function_name": "shop-send",
         "log_group_name": "/aws/lambda/shop-send",
+        "role_name": "shop-send",
     }
 
 

@@ -12,8 +12,11 @@ from components.checks import ArgumentsError
 from components.cost import BudgetError
 from components.intake import OrderIntake
 from components.monitoring import Monitoring, MonitoringArgs, faults, gathered, rule
+from components.sender import BOUNCE_PERIOD
 from components.watch import (
+    BRAKE_ENGAGED_PAGE,
     PIPELINE_DOWN,
+    REPUTATION_AT_RISK,
     Alarm,
     Board,
     Comparison,
@@ -140,17 +143,19 @@ def test_what_watches_the_way_of_notifications_goes_past_it() -> None:
     assert alarm(replace(PLAIN, unheard=True))["alarmActions"] == [PAGE]
 
 
+FOLLOWER = Composite(
+    condition="follows",
+    severity=Severity.TICKET,
+    summary="It follows",
+    any_of=[[PLAIN.name, PART.name]],
+    because="both",
+    suppressed_by=PIPELINE_DOWN,
+    echo=1800,
+)
+
+
 def test_a_composite_keeps_quiet_behind_its_cause() -> None:
-    follower = Composite(
-        condition="follows",
-        severity=Severity.TICKET,
-        summary="It follows",
-        any_of=[[PLAIN.name, PART.name]],
-        because="both",
-        suppressed_by=PIPELINE_DOWN,
-        echo=1800,
-    )
-    composite = made(PLAIN, PART, composites=[follower]).one("CompositeAlarm", "m-follows-ticket")
+    composite = made(PLAIN, PART, composites=[FOLLOWER]).one("CompositeAlarm", "m-follows-ticket")
     assert composite.inputs["alarmRule"] == '(ALARM("m-test-queue-waiting-ticket") AND ALARM("m-test-queue-dead-page"))'
     assert composite.inputs["actionsSuppressor"] == {
         "alarm": "m-test-pipeline-down-page",
@@ -168,6 +173,27 @@ def test_a_rule_joins_groups_by_or_and_their_members_by_and() -> None:
 def test_components_gather_their_alarms_under_the_composites_they_name() -> None:
     assert [(each.name, each.any_of) for each in gathered([PLAIN, PART])] == [(PIPELINE_DOWN, [[PART.name]])]
     assert gathered([PLAIN]) == []
+
+
+def test_signs_of_a_pipeline_that_is_down_are_quiet_while_the_brake_holds_a_lane_and_for_as_long_as_they_echo() -> None:
+    brake = replace(PLAIN, component="brake", condition="engaged", severity=Severity.PAGE)
+    assert brake.name == BRAKE_ENGAGED_PAGE
+    at_risk = replace(PART, condition="bounces", part_of=REPUTATION_AT_RISK)
+    recorder = made(PLAIN, brake, PART, at_risk, composites=[FOLLOWER])
+    suppressors = {each.name: each.inputs["actionsSuppressor"] for each in recorder.all("CompositeAlarm")}
+    assert {name: each["alarm"] for name, each in suppressors.items()} == {
+        f"m-{PIPELINE_DOWN}": "m-test-brake-engaged-page",
+        f"m-{REPUTATION_AT_RISK}": "m-test-brake-engaged-page",
+        "m-follows-ticket": "m-test-pipeline-down-page",
+    }
+    assert suppressors[f"m-{REPUTATION_AT_RISK}"]["extensionPeriod"] > BOUNCE_PERIOD, "or it tells of what it was for"
+    composite = recorder.one("CompositeAlarm", f"m-{PIPELINE_DOWN}")
+    assert "MetricAlarm m-brake-engaged-page" in composite.dependencies
+    assert "alarmActions" in recorder.one("MetricAlarm", "m-brake-engaged-page").inputs, "the cause tells itself"
+
+
+def test_without_a_brake_nothing_keeps_them_quiet() -> None:
+    assert "actionsSuppressor" not in made(PART).one("CompositeAlarm").inputs
 
 
 ANY = Composite(condition="any", severity=Severity.PAGE, summary="", any_of=[[PLAIN.name]], because="")
@@ -246,6 +272,7 @@ def test_a_component_that_is_used_alone_brings_its_own_watch() -> None:
     assert [name.removeprefix("shop-") for name in recorder.names("MetricAlarm")] == [
         "intake-orders-dropped-page",
         "quarantine-not-empty-ticket",
+        "send-probe-dlq-not-empty-ticket",
         "send-queue-dlq-not-empty-ticket",
         "send-queue-waiting-page",
     ]

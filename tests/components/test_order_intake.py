@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from components.intake import OrderIntake, OrderIntakeArgs
+from components.intake import QUEUES, OrderIntake, OrderIntakeArgs
+from components.watch import Watch
 from handlers.mail.sending import backoff
+from handlers.telemetry.contract import Lane
 from tests.components.recorder import Recorder, queue_url, record
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:shop-order-confirmations"
@@ -28,10 +30,13 @@ def test_only_this_account_publishes_and_only_over_tls() -> None:
     assert statements["DenyPlainHttp"]["Resource"] == TOPIC
 
 
-def test_only_orders_of_customers_and_probes_reach_the_queue() -> None:
-    subscription = built().one("TopicSubscription", "shop-send-email-orders")
-    assert subscription.inputs["topic"] == TOPIC
-    assert subscription.document("filterPolicy") == {"messageType": ["order-confirmation", "probe"]}
+def test_each_lane_has_a_queue_that_nothing_else_reaches() -> None:
+    recorder = built()
+    for queue, lane in (("send-email", "order-confirmation"), ("send-probe", "probe")):
+        subscription = recorder.one("TopicSubscription", f"shop-{queue}-orders")
+        assert subscription.inputs["topic"] == TOPIC
+        assert subscription.document("filterPolicy") == {"messageType": [lane]}
+    assert list(QUEUES) == list(Lane), "a message of a lane without a queue would be dropped at the topic"
 
 
 def tries(recorder: Recorder) -> int:
@@ -71,7 +76,26 @@ def test_an_emulator_without_tls_and_tracing_can_be_used() -> None:
     assert not recorder.all("ResourcePolicy")
     assert recorder.one("Topic").inputs["tracingConfig"] == "PassThrough"
     assert set(recorder.one("TopicPolicy").statements()) == {"AccountPublishes"}
-    assert recorder.names("QueuePolicy") == ["shop-send-email", "shop-send-email-dlq"]
+    assert recorder.names("QueuePolicy") == [
+        "shop-send-email",
+        "shop-send-email-dlq",
+        "shop-send-probe",
+        "shop-send-probe-dlq",
+    ]
+
+
+def test_of_probes_only_those_that_were_given_up_are_told_of_here() -> None:
+    watches: list[Watch] = []
+
+    def build() -> OrderIntake:
+        intake = OrderIntake("shop", {"consumer_timeout_seconds": 30})
+        watches.append(intake.watch())
+        return intake
+
+    record(build)
+    assert [alarm.name for alarm in watches[0].alarms if alarm.component.startswith("send-probe")] == [
+        "send-probe-dlq-not-empty-ticket"
+    ]
 
 
 def test_outputs_lead_to_the_topic_and_to_each_queue() -> None:
@@ -82,6 +106,15 @@ def test_outputs_lead_to_the_topic_and_to_each_queue() -> None:
         "send_queue_url": queue_url("shop-send-email"),
         "send_dlq_arn": "arn:aws:sqs:us-east-1:123456789012:shop-send-email-dlq",
         "send_dlq_url": queue_url("shop-send-email-dlq"),
+        "queues": {
+            lane: {
+                "arn": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+                "url": queue_url(queue),
+                "dlq_arn": f"arn:aws:sqs:us-east-1:123456789012:{queue}-dlq",
+                "dlq_url": queue_url(f"{queue}-dlq"),
+            }
+            for lane, queue in (("order-confirmation", "shop-send-email"), ("probe", "shop-send-probe"))
+        },
         "quarantine_queue_arn": "arn:aws:sqs:us-east-1:123456789012:shop-quarantine",
         "quarantine_queue_url": queue_url("shop-quarantine"),
     }

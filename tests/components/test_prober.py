@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
+from components.consumer import PRICE_LIST
 from components.prober import Prober, ProberArgs
 from components.watch import Alarm, Graph, Missing, Series, Severity, Watch
 from handlers.environment import Probe
@@ -54,14 +55,10 @@ def alarm(name: str, **changes: object) -> Alarm:
 
 
 def test_the_role_may_do_exactly_this() -> None:
-    allowed = {
-        action: statement["Resource"]
-        for statement in built().one("RolePolicy", "shop-probe").document()["Statement"]
-        for action in statement["Action"]
-    }
     log = ["arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/shop-probe:*"]
-    assert allowed == {
+    assert built().allowed("shop-probe") == {
         "sns:Publish": [parts.ORDERS],
+        "dynamodb:UpdateItem": [parts.CONTROL],
         "dynamodb:GetItem": [parts.TABLE],
         "dynamodb:Query": [f"{parts.TABLE}/index/open"],
         "sqs:SendMessage": [DLQ],
@@ -81,6 +78,8 @@ def test_the_function_is_told_exactly_what_it_reads() -> None:
         "PROBE_SECONDS": "20",
         "STACK": "test",
         "LOG_LEVEL": "INFO",
+        "CONTROL_TABLE": "control",
+        "PRICES": PRICE_LIST,
     }
     assert inputs["environment"]["variables"].keys() == Probe.variables()
     assert Probe.read(inputs["environment"]["variables"]).probe_seconds == 20

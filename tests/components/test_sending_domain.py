@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.sender import SendingDomain, SendingDomainArgs, least_volume
+from components.sender import SUFFIXES, SendingDomain, SendingDomainArgs, least_volume
+from handlers.telemetry.contract import Lane
 from tests.components.recorder import ACCOUNT, Recorder, record
 
 CONFIGURATION_SET = f"arn:aws:ses:us-east-1:{ACCOUNT}:configuration-set/shop-mail-shop-com"
+SETS = ["shop", "shop-probe"]
 
 
 def args(**changes: object) -> SendingDomainArgs:
@@ -28,18 +30,36 @@ def dns(**changes: object) -> dict[str, tuple[str, str]]:
     return {record["name"]: (record["type"], record["value"]) for record in outputs["dns_records"]}
 
 
-def test_the_configuration_set_insists_on_tls_and_minds_its_reputation() -> None:
-    inputs = built().one("ConfigurationSet").inputs
+@pytest.mark.parametrize("name", SETS)
+def test_each_lanes_configuration_set_insists_on_tls_and_minds_its_reputation(name: str) -> None:
+    inputs = built().one("ConfigurationSet", name).inputs
     assert inputs["deliveryOptions"] == {"tlsPolicy": "REQUIRE", "maxDeliverySeconds": 4 * 3600}
     assert inputs["reputationOptions"] == {"reputationMetricsEnabled": True}
     assert inputs["sendingOptions"] == {"sendingEnabled": True}
     assert inputs["suppressionOptions"] == {"suppressedReasons": ["BOUNCE", "COMPLAINT"]}
 
 
-def test_every_event_that_tells_what_became_of_a_letter_has_its_topic() -> None:
+def test_each_lane_has_a_configuration_set_of_its_own_and_confirmations_keep_the_plain_name() -> None:
+    outputs = record(lambda: SendingDomain("shop", args()))[1]
+    assert outputs["configuration_sets"] == {
+        "order-confirmation": {"name": "shop-mail-shop-com", "arn": CONFIGURATION_SET},
+        "probe": {"name": "shop-mail-shop-com-probe", "arn": f"{CONFIGURATION_SET}-probe"},
+    }
+    assert outputs["configuration_set_name"] == "shop-mail-shop-com"
+    assert list(SUFFIXES) == list(Lane)
+
+
+def test_a_deployment_does_not_resume_what_the_brake_has_paused() -> None:
+    for each in built().all("ConfigurationSet"):
+        assert each.ignore_changes == ("sendingOptions",)
+
+
+@pytest.mark.parametrize("suffix", ["", "-probe"])
+def test_every_event_that_tells_what_became_of_a_letter_has_its_topic(suffix: str) -> None:
     destinations = {
         each.inputs["eventDestinationName"]: each.inputs["eventDestination"]
         for each in built().all("ConfigurationSetEventDestination")
+        if each.inputs["configurationSetName"] == f"shop-mail-shop-com{suffix}"
     }
     assert {kind: each["matchingEventTypes"] for kind, each in destinations.items()} == {
         "delivery": ["DELIVERY", "DELIVERY_DELAY", "REJECT", "RENDERING_FAILURE", "SEND"],
@@ -59,21 +79,24 @@ def test_event_types_are_listed_as_ses_lists_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["delivery", "bounce", "complaint"])
-def test_only_ses_for_this_configuration_set_may_publish(kind: str) -> None:
+def test_only_ses_for_these_configuration_sets_may_publish(kind: str) -> None:
     statements = built().one("TopicPolicy", f"shop-ses-{kind}-notifications").statements()
-    assert set(statements) == {"OnlyThisConfigurationSet", "DenyPlainHttp"}
-    publisher = statements["OnlyThisConfigurationSet"]
+    assert set(statements) == {"OnlyTheseConfigurationSets", "DenyPlainHttp"}
+    publisher = statements["OnlyTheseConfigurationSets"]
     assert publisher["Principal"] == {"Service": "ses.amazonaws.com"}
     assert publisher["Action"] == "sns:Publish"
     assert publisher["Resource"].endswith(f":shop-ses-{kind}-notifications")
     assert publisher["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": CONFIGURATION_SET}
+        "StringEquals": {
+            "aws:SourceAccount": ACCOUNT,
+            "aws:SourceArn": [CONFIGURATION_SET, f"{CONFIGURATION_SET}-probe"],
+        }
     }
 
 
 def test_ses_may_publish_before_it_is_told_to() -> None:
     for each in built().all("ConfigurationSetEventDestination"):
-        assert f"TopicPolicy {each.name}-notifications" in each.dependencies
+        assert f"TopicPolicy {each.name.removesuffix('-probe')}-notifications" in each.dependencies
 
 
 def test_the_topics_are_encrypted_by_a_rotating_key_that_ses_may_use() -> None:
@@ -128,7 +151,7 @@ def test_an_emulator_without_mail_from_domains_and_tls_can_be_used() -> None:
     recorder = built(custom_mail_from=False, require_tls=False)
     assert not recorder.all("EmailIdentityMailFromAttributes")
     policy = recorder.one("TopicPolicy", "shop-ses-bounce-notifications")
-    assert set(policy.statements()) == {"OnlyThisConfigurationSet"}
+    assert set(policy.statements()) == {"OnlyTheseConfigurationSets"}
     assert "bounce.mail.shop.com" not in dns(custom_mail_from=False)
 
 
