@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typer.core import TyperGroup
 
 from handlers.mail.lifecycle import message_id, timestamp
 from handlers.telemetry.contract import Lane
-from ops import quarantine_cli, show
+from ops import brake_cli, overview, quarantine_cli, show, suppressed_cli
 from ops.errors import EXIT_CODES, Exit, OpsError, explain
 from ops.follow import AWAITED, QUARANTINED, follow
 from ops.publish import Outcome, Published, Refused, publish, read_lines
@@ -58,6 +57,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(quarantine_cli.app, name="quarantine")
+app.add_typer(suppressed_cli.app, name="suppressed")
+app.command()(brake_cli.brake)
+app.command()(brake_cli.release)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for another program.")]
 ShowAddress = Annotated[bool, typer.Option("--show-address", help="Show email addresses in full.")]
@@ -123,9 +125,26 @@ def send(
 
 
 @app.command()
-def status(ctx: typer.Context, order_id: OrderId, show_address: ShowAddress = False, as_json: Json = False) -> None:
-    """Tell what became of an order's email."""
+def status(
+    ctx: typer.Context,
+    order_id: Annotated[
+        str | None, typer.Argument(metavar="[ORDER_ID]", help="The order's id, as the order system gave it.")
+    ] = None,
+    show_address: ShowAddress = False,
+    as_json: Json = False,
+) -> None:
+    """Tell what became of an order's email; without an order, how the stack stands.
+
+    How it stands: which lanes are held, by whom and why, what waits in them, and what is being spent.
+    """
     stack: Stack = ctx.obj()
+    if order_id is None:
+        view = overview.overview(stack, datetime.now(UTC))
+        if as_json:
+            show.print_json(overview.document(view))
+        else:
+            overview.render(show.out(), view)
+        return
     rows = stack.ledger.of_order(order_id)
     if not rows:
         raise OpsError(
@@ -172,7 +191,7 @@ def resolve(
         raise OpsError(
             f"The ledger of stack {stack.outputs.stack} knows no order {order_id}.", "Mind upper and lower case."
         )
-    word = Resolution(at=_now(), by=_operator(stack), verdict=chosen[0], reason=reason.strip())
+    word = Resolution(at=_now(), by=stack.operator, verdict=chosen[0], reason=reason.strip())
     row = write_verdict(stack, row, word, now=_now)
     if as_json:
         show.print_json({"orderId": order_id, "verdict": word.verdict, "by": word.by, "status": row.status})
@@ -186,8 +205,10 @@ class Side(StrEnum):
     """Which of the dead-letter queues."""
 
     SEND = "send"
+    PROBE = "probe"
     FEEDBACK = "feedback"
     NOTIFY = "notify"
+    BUDGET = "budget"
 
 
 @app.command()
@@ -195,7 +216,10 @@ def redrive(
     ctx: typer.Context,
     side: Annotated[
         Side,
-        typer.Argument(help="Orders not sent, SES events not recorded, or notifications of alarms not delivered."),
+        typer.Argument(
+            help="Orders not sent, probes not sent, SES events not recorded, notifications of alarms not delivered, or"
+            " notifications of the budget not acted on."
+        ),
     ] = Side.SEND,
     rate: Annotated[int | None, typer.Option(min=1, max=500, help="Messages a second, at most.")] = None,
     as_json: Json = False,
@@ -207,7 +231,10 @@ def redrive(
     """
     stack: Stack = ctx.obj()
     at = stack.outputs
+    probe = at.lane(Lane.PROBE)
     path = {
+        Side.PROBE: MovePath(probe.dlq_arn, probe.dlq_url, probe.queue_url),
+        Side.BUDGET: MovePath(at.cost_guard_dlq_arn, at.cost_guard_dlq_url, at.cost_guard_queue_url),
         Side.SEND: MovePath(at.send_dlq_arn, at.send_dlq_url, at.send_queue_url),
         Side.FEEDBACK: MovePath(at.feedback_dlq_arn, at.feedback_dlq_url, at.feedback_queue_url),
         Side.NOTIFY: MovePath(at.notify_dlq_arn, at.notify_dlq_url, at.notify_queue_url),
@@ -255,11 +282,6 @@ def _print_sent(published: list[Published], refused: list[Refused], tally: Count
         show.err().print(f"... and {len(refused) - LISTED:,} more lines; --json lists them all")
     left = f", {len(refused):,} not" if refused else ""
     out.print(f"{len(published):,} {'message' if len(published) == 1 else 'messages'} published{left}.")
-
-
-def _operator(stack: Stack) -> str:
-    """Who is at work: on AWS the caller's identity, which nobody can make up; on a local stack the user."""
-    return getpass.getuser() if stack.outputs.endpoint else stack.sts.get_caller_identity()["Arn"]
 
 
 def _now() -> str:

@@ -40,7 +40,7 @@ class Exit(IntEnum):
 
 EXIT_CODES = {
     Exit.DONE: "done",
-    Exit.NOT_DONE: "not done, or only in part: the order is not known, a message was not published",
+    Exit.NOT_DONE: "not done, or only in part: an order is not known, a message not published, a lane did not follow",
     Exit.USAGE: "the command or its arguments are wrong",
     Exit.UNREACHABLE: "the stack cannot be reached: no outputs, no credentials, no permission, no network",
     Exit.UNSETTLED: "waited as long as was asked, and some orders are still open",

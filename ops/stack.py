@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
 from collections.abc import Callable, Mapping
@@ -13,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from handlers.adapters.control import Control
 from handlers.adapters.ledger import DynamoLedger
 from ops.errors import Exit, OpsError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
@@ -43,6 +48,42 @@ ON_THIS_MACHINE = _client_config(attempts=2)
 """Nothing throttles here; what does not answer is not running, and its user should hear so at once."""
 
 
+def _read_as(kind: Any, exported: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """What `exported` has for the fields of the dataclass `kind`.
+
+    Raises:
+        OpsError: it lacks some, so the stack is not deployed, is of an older program, or another program's.
+    """
+    names = {field.name: _camel(field.name) for field in fields(kind)}
+    if missing := [where + name for name in names.values() if name not in exported]:
+        raise OpsError(
+            f"The stack's outputs lack {', '.join(missing)}.",
+            "Deploy it first (`pulumi up`, or `make up` for the local one).",
+            Exit.UNREACHABLE,
+        )
+    return {field: exported[name] for field, name in names.items()}
+
+
+@dataclass(frozen=True)
+class LaneOutputs:
+    """What one lane is made of.
+
+    Attributes:
+        name: as `handlers.telemetry.contract.Lane` has it.
+        urgent: whether the guards' own settings leave it going when the budget is used up.
+        mapping_id: the UUID of its queue's event source mapping.
+    """
+
+    name: str
+    urgent: bool
+    queue_arn: str
+    queue_url: str
+    dlq_arn: str
+    dlq_url: str
+    mapping_id: str
+    configuration_set: str
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The outputs that the commands use; each is named as the program exports it, in Python's spelling."""
@@ -66,6 +107,17 @@ class Outputs:
     notify_dlq_arn: str
     notify_dlq_url: str
     ledger_table_name: str
+    control_table_name: str
+    lanes: tuple[LaneOutputs, ...]
+    spend_per_hour: str
+    spend_per_day: str
+    send_role_name: str
+    deny_send_policy_arn: str
+    brake_function_name: str
+    cost_guard_queue_arn: str
+    cost_guard_queue_url: str
+    cost_guard_dlq_arn: str
+    cost_guard_dlq_url: str
 
     @classmethod
     def parse(cls, exported: Mapping[str, Any]) -> Outputs:
@@ -74,14 +126,24 @@ class Outputs:
         Raises:
             OpsError: an output is missing, so the stack is not deployed or is another program's.
         """
-        names = {field.name: _camel(field.name) for field in fields(cls)}
-        if missing := [name for name in names.values() if name not in exported]:
-            raise OpsError(
-                f"The stack's outputs lack {', '.join(missing)}.",
-                "Deploy it first (`pulumi up`, or `make up` for the local one).",
-                Exit.UNREACHABLE,
-            )
-        return cls(**{field: exported[name] for field, name in names.items()})
+        read = _read_as(cls, exported)
+        lanes = [LaneOutputs(**_read_as(LaneOutputs, lane, "lanes[].")) for lane in read["lanes"]]
+        return cls(**read | {"lanes": tuple(lanes)})
+
+    def lane(self, name: str) -> LaneOutputs:
+        """The lane called `name`.
+
+        Raises:
+            OpsError: the stack has none of that name.
+        """
+        for lane in self.lanes:
+            if lane.name == name:
+                return lane
+        raise OpsError(
+            f"Stack {self.stack} has no lane {name}.",
+            f"Its lanes: {', '.join(lane.name for lane in self.lanes)}.",
+            Exit.USAGE,
+        )
 
 
 class Stack:
@@ -110,8 +172,29 @@ class Stack:
         return boto3.client("sts", **self._how)
 
     @cached_property
+    def sesv2(self) -> SESV2Client:
+        return boto3.client("sesv2", **self._how)
+
+    @cached_property
+    def lambda_(self) -> LambdaClient:
+        return boto3.client("lambda", **self._how)
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        return boto3.client("iam", **self._how)
+
+    @cached_property
     def ledger(self) -> DynamoLedger:
         return DynamoLedger(self.dynamodb, self.outputs.ledger_table_name)
+
+    @cached_property
+    def control(self) -> Control:
+        return Control(self.dynamodb, self.outputs.control_table_name)
+
+    @cached_property
+    def operator(self) -> str:
+        """Who is at work: on AWS the caller's identity, which nobody can make up; on a local stack the user."""
+        return getpass.getuser() if self.outputs.endpoint else self.sts.get_caller_identity()["Arn"]
 
     @property
     def _how(self) -> dict[str, Any]:

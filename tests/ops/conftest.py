@@ -12,16 +12,20 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from handlers.mail.lifecycle import Evidence, Milestone, Row, message_id
 from handlers.mail.sending import NewClaim
 from handlers.telemetry.contract import Lane
+from ops.brake import FULL_BATCH
 from ops.cli import app
 from ops.stack import Outputs, Stack, open_stack
 
 REGION = "us-east-1"
+SIDES = ("send", "probe", "feedback", "notify", "costGuard")
+QUEUES = ("quarantineQueue", *(side + end for side in SIDES for end in ("Queue", "Dlq")))
 CLIENT = functools.cache(boto3.client)  # making a client takes longer than most of these tests
 Run = Callable[..., Result]
 AddRow = Callable[..., Row]
@@ -54,12 +58,27 @@ def _create() -> dict[str, Any]:
         "productionSending": True,
         "orderTopicArn": sns.create_topic(Name="orders")["TopicArn"],
         "ledgerTableName": "EmailDeliveries",
+        "controlTableName": "Control",
+        "spendPerHour": "2",
+        "spendPerDay": "10",
+        "brakeFunctionName": "brake",
         "anythingElse": {"is": "ignored"},
     }
-    for key in ("sendQueue", "sendDlq", "quarantineQueue", "feedbackQueue", "feedbackDlq", "notifyQueue", "notifyDlq"):
+    for key in QUEUES:
         url = sqs.create_queue(QueueName=key)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         outputs |= {f"{key}Url": url, f"{key}Arn": arn}
+    outputs["lanes"] = [
+        {
+            "name": lane.value,
+            "urgent": lane is Lane.PROBE,
+            "mappingId": str(uuid4()),
+            "configurationSet": f"mailroom-{lane}",
+        }
+        | {key: outputs[prefix + key[0].upper() + key[1:]] for key in ("queueArn", "queueUrl", "dlqArn", "dlqUrl")}
+        for lane, prefix in ((Lane.CONFIRMATION, "send"), (Lane.PROBE, "probe"))
+    ]
+    outputs |= _create_last_resort()
     sns.subscribe(
         TopicArn=outputs["orderTopicArn"],
         Protocol="sqs",
@@ -81,7 +100,26 @@ def _create() -> dict[str, Any]:
             {"AttributeName": "messageId", "AttributeType": "S"},
         ],
     )
+    dynamodb.create_table(
+        TableName="Control",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "scope", "KeyType": "HASH"}, {"AttributeName": "key", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "scope", "AttributeType": "S"},
+            {"AttributeName": "key", "AttributeType": "S"},
+        ],
+    )
     return outputs
+
+
+def _create_last_resort() -> dict[str, str]:
+    """The role that sends, and the policy that takes that from it."""
+    iam = boto3.client("iam", region_name=REGION)
+    iam.create_role(RoleName="send-email", AssumeRolePolicyDocument=json.dumps({"Statement": []}))
+    statement = {"Effect": "Deny", "Action": ["ses:SendEmail", "ses:SendRawEmail"], "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    made = iam.create_policy(PolicyName="deny-send", PolicyDocument=json.dumps(policy))
+    return {"sendRoleName": "send-email", "denySendPolicyArn": made["Policy"]["Arn"]}
 
 
 @pytest.fixture
@@ -102,6 +140,52 @@ def ops(outputs_file: Path) -> Run:
         return CliRunner().invoke(app, ["--outputs", str(outputs_file), *arguments], input=stdin)
 
     return run
+
+
+class Account:
+    """What moto does not have of Lambda and SES: mappings that follow at once, and configuration sets that pause."""
+
+    def __init__(self) -> None:
+        self.mappings: dict[str, dict[str, Any]] = {}
+        self.sending: dict[str, bool] = {}
+        self.refused: dict[str, str] = {}
+        self.changes: list[str] = []
+
+    def get_event_source_mapping(self, *, UUID: str) -> Any:  # noqa: N803 - boto3's names
+        return dict(self.mappings[UUID])
+
+    def update_event_source_mapping(self, *, UUID: str, Enabled: bool, BatchSize: int) -> None:  # noqa: N803
+        self._change("UpdateEventSourceMapping")
+        self.mappings[UUID] |= {"State": "Enabled" if Enabled else "Disabled", "BatchSize": BatchSize}
+
+    def get_configuration_set(self, *, ConfigurationSetName: str) -> Any:  # noqa: N803
+        self._ask("GetConfigurationSet")
+        return {"SendingOptions": {"SendingEnabled": self.sending[ConfigurationSetName]}}
+
+    def put_configuration_set_sending_options(self, *, ConfigurationSetName: str, SendingEnabled: bool) -> None:  # noqa: N803
+        self._change("PutConfigurationSetSendingOptions")
+        self.sending[ConfigurationSetName] = SendingEnabled
+
+    def _change(self, operation: str) -> None:
+        self._ask(operation)
+        self.changes.append(operation)
+
+    def _ask(self, operation: str) -> None:
+        if code := self.refused.get(operation):
+            raise ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
+
+
+@pytest.fixture
+def account(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """The lanes of the account, all of them open."""
+    account = Account()
+    for lane in outputs.lanes:
+        account.mappings[lane.mapping_id] = {"State": "Enabled", "BatchSize": FULL_BATCH}
+        account.sending[lane.configuration_set] = True
+    monkeypatch.setattr(Stack, "lambda_", account)
+    monkeypatch.setattr(Stack, "sesv2", account)
+    monkeypatch.setattr("ops.brake.PATIENCE", 0.5)
+    return account
 
 
 @pytest.fixture

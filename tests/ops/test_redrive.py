@@ -124,10 +124,12 @@ def test_each_side_is_moved_from_its_dead_letter_queue_to_its_own(
     side: Side,
 ) -> None:
     exported = json.loads(outputs_file.read_text(encoding="utf-8"))
-    stack.sqs.send_message(QueueUrl=exported[f"{side}DlqUrl"], MessageBody=f"for {side}")
+    exported |= {f"probe{end[0].upper()}{end[1:]}": url for end, url in exported["lanes"][1].items()}
+    queue = {Side.BUDGET: "costGuard"}.get(side, side)
+    stack.sqs.send_message(QueueUrl=exported[f"{queue}DlqUrl"], MessageBody=f"for {side}")
     monkeypatch.setattr(stack.sqs, "list_message_move_tasks", _unknown)
     assert json.loads(ops("redrive", side, "--json").stdout) == {"queue": side, "moved": 1}
-    assert bodies(exported[f"{side}QueueUrl"]) == [f"for {side}"]
+    assert bodies(exported[f"{queue}QueueUrl"]) == [f"for {side}"]
 
 
 @pytest.mark.parametrize("side", Side)

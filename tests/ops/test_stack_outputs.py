@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import time
@@ -17,19 +16,12 @@ from typer.testing import CliRunner
 from ops.cli import app
 from ops.errors import Exit, OpsError, explain
 from ops.stack import Outputs, open_stack
+from tests.recorded import program
 
 
 def exported_names() -> set[str]:
-    """The names that the program exports, read off its dictionary of outputs."""
-    program = ast.parse((Path(__file__).parents[2] / "__main__.py").read_text(encoding="utf-8"))
-    [outputs] = [
-        node.value
-        for node in program.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Dict)
-        and ast.unparse(node.targets[0]) == "outputs"
-    ]
-    return {ast.literal_eval(key) for key in outputs.keys if key is not None}
+    """The names that the program exports in the stack with the fewest."""
+    return set(program("dev")[1])
 
 
 def completed(stdout: str) -> Callable[..., Any]:
@@ -92,6 +84,13 @@ def test_a_missing_output_is_named(outputs_file: Path) -> None:
         Outputs.parse(exported)
 
 
+def test_a_missing_output_of_a_lane_is_named(outputs_file: Path) -> None:
+    exported = json.loads(outputs_file.read_text())
+    del exported["lanes"][1]["mappingId"]
+    with pytest.raises(OpsError, match=r"lanes\[\]\.mappingId"):
+        Outputs.parse(exported)
+
+
 def test_only_a_stack_with_an_endpoint_is_reached_with_the_emulators_key(outputs_file: Path) -> None:
     exported = json.loads(outputs_file.read_text())
     local = open_stack("local", _written(outputs_file, exported | {"endpoint": "http://127.0.0.1:4566"}))
@@ -123,7 +122,12 @@ def test_an_aws_failure_is_a_sentence_and_a_code_of_its_own(error: Any, words: s
 
 
 def test_an_endpoint_that_does_not_answer_is_said_in_a_sentence_and_without_a_long_wait(tmp_path: Path) -> None:
-    exported = {**dict.fromkeys(exported_names(), "x"), "endpoint": "http://127.0.0.1:1", "region": "us-east-1"}
+    exported = {
+        **dict.fromkeys(exported_names(), "x"),
+        "lanes": [],
+        "endpoint": "http://127.0.0.1:1",
+        "region": "us-east-1",
+    }
     started = time.monotonic()
     result = CliRunner().invoke(app, ["--outputs", str(_written(tmp_path / "o.json", exported)), "status", "A-1"])
     assert result.exit_code == Exit.UNREACHABLE
@@ -138,9 +142,9 @@ def test_help_names_the_exit_codes_and_needs_no_stack() -> None:
     assert result.exit_code == 0
     for code in Exit:
         assert f"{code.value} " in result.output
-    for command in ("send", "status", "resolve", "redrive"):
+    for command in ("send", "status", "resolve", "redrive", "brake", "release"):
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 
 def test_the_commands_use_only_outputs_that_the_program_exports() -> None:
-    assert Outputs.parse(dict.fromkeys(exported_names(), "x"))
+    assert Outputs.parse(dict.fromkeys(exported_names(), "x") | {"lanes": []})
