@@ -16,12 +16,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
+from decimal import Decimal
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
+
+from local.config import ROOT
+from tests.handlers.entries import LANES, PRICES, control_table
 
 ANY = object()
 """A value that depends on the clock: any number."""
@@ -30,20 +35,39 @@ Values = Mapping[str, Any]
 """Metrics by name, with the value of their one point."""
 
 LATE = timedelta(minutes=5)
-ENTRIES = ("handlers.send_email", "handlers.record_feedback", "handlers.probe")
+ENTRIES = (
+    "handlers.send_email",
+    "handlers.record_feedback",
+    "handlers.probe",
+    "handlers.reputation_guard",
+    "handlers.cost_guard",
+    "handlers.cost_report",
+)
+BRAKE = "handlers.brake"
 ENVIRONMENT = {
     "LEDGER_TABLE": "EmailDeliveries",
-    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/send-email",
+    "CONTROL_TABLE": "Control",
+    "LANES": json.dumps(LANES),
+    "PRICES": json.dumps(PRICES),
+    "SPEND_PER_HOUR": "100",
+    "SPEND_PER_DAY": "100",
+    "SPEND_HOLDS": "order-confirmation",
+    "HELD_SECONDS": "90",
     "QUARANTINE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/quarantine",
     "FROM_ADDRESS": "orders@mail.example.com",
     "FROM_NAME": "Example Store",
     "REPLY_TO": "support@example.com",
-    "CONFIGURATION_SET": "confirmations",
     "PRODUCTION_SENDING": "true",
-    "SEND_RATE": "1000",
     "LEDGER_RETENTION_DAYS": "400",
     "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:orders",
     "PROBE_SECONDS": "10",
+    "BUDGET_HOLDS": json.dumps({"ACTUAL:100": ["order-confirmation"]}),
+    "TICKET_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:ticket",
+    "REPORT_TO": "ann@example.com",
+    "PROJECT": "mailroom",
+    "LOG_GROUPS": "/aws/lambda/send",
+    "FUNCTIONS": "send",
+    "LOG_RETENTION_DAYS": "90",
     "STACK": "test",
     "LOG_LEVEL": "INFO",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -51,8 +75,9 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
 }
 SENT = {"EmailsSent": 1, "SendMisses": 0}
+DELIVERED = {"Deliveries": 1, "DeliveryLatency": ANY, "DeliveryMisses": 0, "FeedbackMisses": 0}
 
-EXPECTED: Mapping[str, Values] = {
+_EXPECTED: Mapping[str, Values] = {
     "sent": SENT,
     "sent late": {"EmailsSent": 1, "SendMisses": 1},
     "sent with a total that is off": {**SENT, "TotalMismatches": 1},
@@ -64,8 +89,9 @@ EXPECTED: Mapping[str, Values] = {
     "in conflict": {"OrderConflicts": 1},
     "malformed": {"OrdersQuarantined": 1},
     "a probe's order": {},
-    "delivery": {"Deliveries": 1, "DeliveryLatency": ANY, "DeliveryMisses": 0, "FeedbackMisses": 0},
-    "delivery told late": {"Deliveries": 1, "DeliveryLatency": ANY, "DeliveryMisses": 0, "FeedbackMisses": 1},
+    "to a suppressed address": {"Suppressions": 1},
+    "delivery": DELIVERED,
+    "delivery told late": {**DELIVERED, "FeedbackMisses": 1},
     "delivery told twice": {},
     "bounce": {"Bounces": 1, "FeedbackMisses": 0},
     "bounce-mailbox-full": {"SoftBounces": 1, "DeliveryMisses": 1, "FeedbackMisses": 0},
@@ -79,10 +105,25 @@ EXPECTED: Mapping[str, Values] = {
     "an event of a probe's email": {},
     "a probe that is delivered": {"OldestOpenEmail": 0, "ProbeFailures": 0},
     "a probe that is not, and an open email": {"OldestOpenEmail": ANY, "ProbeFailures": 1},
+    "an event whose outcome cannot be counted": {**DELIVERED, "BrakeFaults": 1},
+    "outcomes as they should be": {},
+    "outcomes to be warned of": {"ReputationWarnings": 1},
+    "outcomes to hold a lane for": {},
+    "no lane is held": {},
+    "a lane is held": {"BrakeEngaged": 1},
+    "two lanes are held, one of them in vain": {"BrakeEngaged": 2, "BrakeFaults": 1},
+    "one of two lanes is let go": {"BrakeEngaged": 1},
+    "the last lane is let go": {"BrakeEngaged": 0},
+    "an order at the spend limit": {},
+    "an order of a held lane": {},
+    "a budget that is spent": {},
+    "the cost report": {},
 }
-"""What each situation emits; `run` makes them happen."""
+EVERY_RUN: Values = {"EstimatedSpend": ANY}
+EXPECTED: Mapping[str, Values] = {situation: {**values, **EVERY_RUN} for situation, values in _EXPECTED.items()}
+"""What each situation emits, and every run of a handler besides; `run` makes them happen."""
 
-UNITS: Mapping[str, str] = {"DeliveryLatency": "Milliseconds", "OldestOpenEmail": "Seconds"}
+UNITS: Mapping[str, str] = {"DeliveryLatency": "Milliseconds", "OldestOpenEmail": "Seconds", "EstimatedSpend": "None"}
 """The units that are not `Count`."""
 
 DIMENSIONS = frozenset({"Stack"})
@@ -138,15 +179,24 @@ def run() -> dict[str, list[Point]]:
         del sys.modules[name]
     with mock_aws(), patch.dict(os.environ, ENVIRONMENT):
         _make_account()
-        send_email, record_feedback, probe = map(importlib.import_module, ENTRIES)
-        logged = _logged(send_email, record_feedback, probe)
+        entries = send_email, record_feedback, probe, reputation_guard, cost_guard, cost_report = tuple(
+            map(importlib.import_module, ENTRIES)
+        )
+        brakes = importlib.import_module("tests.handlers.brakes")
+        with patch.dict(os.environ, brakes.SETTINGS | {"CONTROL_TABLE": ENVIRONMENT["CONTROL_TABLE"]}):
+            brake = importlib.import_module(BRAKE)
+        logged = _logged(*entries, brake)
         found = dict(_orders(send_email))
         found |= dict(_events(send_email, record_feedback))
         found |= dict(_probes(probe, record_feedback))
+        found |= dict(_outcomes(reputation_guard))
+        found |= dict(_brake(brake, brakes))
+        found |= dict(_gate(send_email))
+        found |= dict(_money(cost_guard, cost_report))
     # What ends at the outermost edge is counted there as put off, whatever it was.
-    if (caught := logged.getvalue().count("Traceback")) != 1:
+    if (caught := logged.getvalue().count("Traceback")) != 2:
         raise AssertionError(
-            f"{caught} exceptions were caught at an edge, expected one, of the ledger that is not there"
+            f"{caught} exceptions were caught at an edge, expected two, of the ledger and the tally that are not there"
         )
     return found
 
@@ -174,10 +224,12 @@ def _make_account() -> None:
             }
         ],
     )
+    control_table(dynamodb, ENVIRONMENT["CONTROL_TABLE"])
     sqs = boto3.client("sqs")
-    for url in (ENVIRONMENT["QUEUE_URL"], ENVIRONMENT["QUARANTINE_URL"]):
+    for url in (*(lane["queueUrl"] for lane in LANES.values()), ENVIRONMENT["QUARANTINE_URL"]):
         sqs.create_queue(QueueName=url.rsplit("/", 1)[-1])
-    boto3.client("sns").create_topic(Name="orders")
+    for topic in ("orders", "ticket"):
+        boto3.client("sns").create_topic(Name=topic)
 
 
 def _logged(*entries: ModuleType) -> io.StringIO:
@@ -188,9 +240,9 @@ def _logged(*entries: ModuleType) -> io.StringIO:
     return stream
 
 
-def _captured(act: Callable[[], object]) -> list[Point]:
+def _captured(act: Callable[[], object], *fails: type[Exception]) -> list[Point]:
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.suppress(RuntimeError):
+    with contextlib.redirect_stdout(out), contextlib.suppress(*fails):
         act()
     return points(out.getvalue())
 
@@ -198,9 +250,8 @@ def _captured(act: Callable[[], object]) -> list[Point]:
 def _orders(send_email: ModuleType) -> Iterator[tuple[str, list[Point]]]:
     entries = importlib.import_module("tests.handlers.entries")
     document = importlib.import_module("tests.handlers.orders").document
-    vars(send_email)["mailer"] = importlib.import_module("handlers.adapters.ses").Mailer(
-        entries.SesClient(), "confirmations"
-    )
+    mailer = importlib.import_module("handlers.adapters.ses").Mailer(entries.SesClient(), "confirmations")
+    vars(send_email)["mailers"] = dict.fromkeys(LANES, mailer)
 
     def taken(body: Mapping[str, Any] | str, *, late: bool = False, lane: str = "") -> list[Point]:
         record = entries.record(body if isinstance(body, str) else json.dumps(body), receipt="receipt")
@@ -230,11 +281,12 @@ def _events(send_email: ModuleType, record_feedback: ModuleType) -> Iterator[tup
     events = importlib.import_module("tests.handlers.events")
     document = importlib.import_module("tests.handlers.orders").document
 
-    def sent(order_id: str, lane: str = "order-confirmation") -> None:
-        record = entries.record(json.dumps(document(orderId=order_id)))
+    def sent(order_id: str, lane: str = "order-confirmation", to: str = "") -> list[Point]:
+        address = f"{(to or order_id).lower()}@example.com"  # what bounced is not written to again
+        record = entries.record(json.dumps(document(orderId=order_id, customerEmail=address)))
         record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
         record["messageAttributes"] = {"messageType": {"stringValue": lane, "dataType": "String"}}
-        _captured(lambda: send_email.handler({"Records": [record]}, entries.Context()))
+        return _captured(lambda: send_email.handler({"Records": [record]}, entries.Context()))
 
     def told(name: str, order_id: str, *, late: bool = False, **tags: list[str]) -> list[Point]:
         event = json.loads(events.told(name, order_id, **tags))
@@ -250,9 +302,14 @@ def _events(send_email: ModuleType, record_feedback: ModuleType) -> Iterator[tup
         yield name, told(name, f"E-{number}")
         if name == "delivery":
             yield "delivery told twice", told(name, f"E-{number}")
+        if name == "bounce":
+            yield "to a suppressed address", sent("E-again", to=f"E-{number}")
     sent("L-1")
     yield "delivery told late", told("delivery", "L-1", late=True)
     yield "an event of nobody's email", told("delivery", "nobody")
+    sent("L-2")
+    with patch.object(record_feedback, "control", SimpleNamespace(add=_unanswered)):
+        yield "an event whose outcome cannot be counted", told("delivery", "L-2")
     sent("P-1", lane="probe")
     probe_row = importlib.import_module("handlers.mail.lifecycle").message_id("P-1", "probe")
     yield "an event of a probe's email", told("delivery", "P-1", message_id=[probe_row])
@@ -276,3 +333,87 @@ def _probes(probe: ModuleType, record_feedback: ModuleType) -> Iterator[tuple[st
         patch.object(probe.ledger, "oldest_open", return_value=yield_open),
     ):
         yield "a probe that is not, and an open email", _captured(lambda: probe.handler({}, None))
+
+
+def _unanswered(*_: Any, **__: Any) -> None:
+    raise EndpointConnectionError(endpoint_url="https://dynamodb.us-east-1.amazonaws.com")
+
+
+def _outcomes(reputation_guard: ModuleType) -> Iterator[tuple[str, list[Point]]]:
+    """A lane each, of which one email in a hundred bounced the other day, and so many of 130 did now."""
+    context = importlib.import_module("tests.handlers.entries").Context()
+    tally = importlib.import_module("handlers.guarding.tally")
+    now = datetime.now(UTC)
+    for situation, bounced in (
+        ("outcomes as they should be", 1),
+        ("outcomes to be warned of", 10),
+        ("outcomes to hold a lane for", 14),
+    ):
+        scope = tally.outcomes(situation)
+        for at, of, so_many in ((now - timedelta(days=2), 1000, 10), (now, 130, bounced)):
+            amounts = {tally.JUDGED: Decimal(of), tally.BOUNCED: Decimal(so_many)}
+            reputation_guard.control.add(scope, at, amounts, slotted=frozenset(amounts))
+        keys = {"scope": {"S": scope}, "key": {"S": "the hour"}}
+        event = {"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {"Keys": keys}}]}
+        yield situation, _captured(lambda event=event: reputation_guard.handler(event, context))  # type: ignore[misc]
+
+
+def _brake(brake: ModuleType, brakes: ModuleType) -> Iterator[tuple[str, list[Point]]]:
+    """Two lanes of an account in memory."""
+    context = importlib.import_module("tests.handlers.entries").Context()
+    rules = importlib.import_module("handlers.guarding.brake")
+    account = brakes.Account(brakes.LANE, brakes.PROBE)
+    control = account.control()
+    clock = SimpleNamespace(sleep=lambda _: account.pass_time())
+    vars(brake).update(control=control, sluices={lane: account.sluice(lane) for lane in brake.env.lanes}, time=clock)
+
+    def called(*fails: type[Exception]) -> list[Point]:
+        """The brake is called with what was written since it was last."""
+        records = [brakes.stream_record(item) for item in account.written]
+        account.written.clear()
+        event = {"Records": records} if records else {"at": brakes.at(0).isoformat()}
+        return _captured(lambda: brake.handler(event, context), *fails)
+
+    def engage(lane: str) -> None:
+        control.alter(lane, lambda found: rules.engage(found, brakes.hold()))
+
+    def release(lane: str) -> None:
+        control.alter(lane, lambda found: rules.release(found, by="kim", reason="mended", start=brakes.start()))
+
+    yield "no lane is held", called()
+    engage(brakes.LANE)
+    yield "a lane is held", called()
+    engage(brakes.PROBE)
+    account.refusals["update_event_source_mapping"] = brakes.denied("UpdateEventSourceMapping")
+    yield "two lanes are held, one of them in vain", called(brake.BrakeFault)
+    account.refusals.clear()
+    release(brakes.LANE)
+    yield "one of two lanes is let go", called()
+    release(brakes.PROBE)
+    yield "the last lane is let go", called()
+
+
+def _gate(send_email: ModuleType) -> Iterator[tuple[str, list[Point]]]:
+    """A limit that the first order reaches, by which its lane is held when the second comes."""
+    entries = importlib.import_module("tests.handlers.entries")
+    document = importlib.import_module("tests.handlers.orders").document
+    nothing = importlib.import_module("handlers.guarding.spending").Limits(Decimal("1e-9"), Decimal("1e-9"))
+
+    def taken(order_id: str) -> list[Point]:
+        event = {"Records": [entries.record(json.dumps(document(orderId=order_id)), receipt="receipt")]}
+        return _captured(lambda: send_email.handler(event, entries.Context()))
+
+    with patch.object(send_email.gate, "limits", nothing):
+        yield "an order at the spend limit", taken("G-1")
+    yield "an order of a held lane", taken("G-2")
+
+
+def _money(cost_guard: ModuleType, cost_report: ModuleType) -> Iterator[tuple[str, list[Point]]]:
+    entries = importlib.import_module("tests.handlers.entries")
+    letter = importlib.import_module("handlers.mail.letter").Letter("What it cost", "41 USD", "<p>41 USD</p>")
+    alert = (ROOT / "tests/events/budgets/actual.txt").read_text(encoding="utf-8")
+    event = {"Records": [entries.record(alert)]}
+    yield "a budget that is spent", _captured(lambda: cost_guard.handler(event, entries.Context()))
+    outbox = SimpleNamespace(send_email=lambda **_: {"MessageId": "0100"})
+    with patch.object(cost_report, "report", return_value=letter), patch.object(cost_report, "sesv2", outbox):
+        yield "the cost report", _captured(lambda: cost_report.handler({}, entries.Context()))

@@ -40,7 +40,8 @@ def test_an_indicator_is_seen_to_hit_and_to_miss() -> None:
             seen.setdefault(name, set()).add(value)
     indicators = {name for name in seen if name.endswith("Misses")} | {"ProbeFailures"}
     assert {name: seen[name] for name in indicators} == {name: {0, 1} for name in indicators}
-    assert {name for name, values in seen.items() if ANY in values} == {"DeliveryLatency", "OldestOpenEmail"}
+    by_the_clock = {"DeliveryLatency", "OldestOpenEmail", "EstimatedSpend"}
+    assert {name for name, values in seen.items() if ANY in values} == by_the_clock
 
 
 @pytest.mark.parametrize("stack", STACKS)
