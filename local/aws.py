@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from local import calls, kept_alarms, published
 from local.config import ROOT, Value, stack_config
+from local.cost_explorer import CostExplorerTwin
 from local.deployer import Deployment, Transform, deploy
 from local.deployer.model import Account, Json
 from local.emulator import Emulator
@@ -24,7 +25,7 @@ PAGE: Final = 10_000
 
 
 class LocalAws:
-    """Emulator, SES twin and X-Ray listener, together from `start` to `stop`; also a context manager.
+    """Emulator, SES twin, Cost Explorer and X-Ray listener, together from `start` to `stop`; also a context manager.
 
     `port` is the emulator's; 0 takes a free one. Logs and outputs are kept under `folder`. Everything listens on
     loopback only. `seconds` says how long the start and the last deployment took. With `counted` it writes down which
@@ -37,6 +38,7 @@ class LocalAws:
         self._calls = folder / "calls.jsonl" if counted else None
         self.metrics = folder / "metrics.jsonl" if watched else None
         self.xray = SegmentListener()
+        self.cost_explorer = CostExplorerTwin()
         self.emulator = Emulator(port=port, log_path=folder / "emulator.log")
         self._twin = TwinProcess(self.emulator.endpoint, folder / "twin.log")
         self.deployment: Deployment | None = None
@@ -48,9 +50,11 @@ class LocalAws:
         started = time.monotonic()
         with ExitStack() as starting:
             starting.enter_context(self.xray)
+            starting.enter_context(self.cost_explorer)
             starting.enter_context(self._twin)
             self.emulator.environment |= {
                 "AWS_ENDPOINT_URL_SESV2": self._twin.endpoint,
+                "AWS_ENDPOINT_URL_COST_EXPLORER": self.cost_explorer.endpoint,
                 "AWS_XRAY_DAEMON_ADDRESS": self.xray.address,
             }
             for variable, file in ((calls.VARIABLE, self._calls), (published.VARIABLE, self.metrics)):
@@ -102,6 +106,7 @@ class LocalAws:
             self.emulator.reset()
             self.twin.reset()
             self.xray.clear()
+            self.cost_explorer.clear()
         self._used, self.deployment = True, None
         self.deployment = deploy(
             self.endpoint,
@@ -117,7 +122,8 @@ class LocalAws:
     def _open_account(self, config: Mapping[str, str]) -> None:
         """Give the account the sending rate that the program counts on, and have SES greet its new topics."""
         self.twin.configure(max_send_rate=float(config["mailroom:sendRate"]))
-        self.twin.announce(self.outputs["configurationSetName"])
+        for lane in self.outputs["lanes"]:
+            self.twin.announce(lane["configurationSet"])
 
     def client(self, service: str) -> Any:
         """A boto3 client with the rights of the account's root; SES is the twin, as it is for the handlers."""

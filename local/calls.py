@@ -4,6 +4,7 @@ One JSON object a line, as it happens, in the file that MAILROOM_CALLS names; wi
 
     {"call": "sns.Publish", "by": "role" | "root", "resource": ..., "messages": ...}
     {"units": "write" | "read", "by": ..., "resource": table, "quantity": ...}
+    {"began": function}
     {"run": function, "seconds": ..., "queues": {queue: [messages, of these handed over for the first time]}}
 
 Only a function speaks as a role; the account's root is the one who tries the stack, and SES. A call that was refused
@@ -104,6 +105,7 @@ def _timed(execute: Callable[..., Any], write: _Writer) -> Callable[..., Any]:
     @wraps(execute)
     def timed(function: Json, config: Json, event: Any, *rest: Any) -> Any:
         began = time.monotonic()
+        write(began=config["FunctionName"])
         try:
             return execute(function, config, event, *rest)
         finally:

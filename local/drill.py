@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from handlers.telemetry.contract import AlarmCard
 from local.aws import LocalAws
 from local.config import Value
+from local.deployer import Transform
 from local.deployer.model import Json
 from local.metrics import SteppedClock, queues
 from local.orders import NO_MISHAP, dumps, good_order
@@ -32,8 +34,9 @@ from ops.stack import Outputs, Stack
 OVERRIDES: Final[Mapping[str, Value]] = {"probeMinutes": 30}
 """As in production: a probe takes a second of this machine's time."""
 
-PROBE_SECONDS: Final = 20
-"""In place of a minute, which a probe that fails would really wait for its email."""
+SOON: Final[Mapping[str, int]] = {"PROBE_SECONDS": 20, "HELD_SECONDS": 5}
+"""In place of a minute, which a probe that fails would really wait for its email, and of a minute and a half, which an
+order that meets a closed gate would really stay away."""
 
 MAIL_SERVERS_TAKE_MS: Final = (50, 150)
 """Least and most: whoever waits for feedback waits for it in each minute with orders."""
@@ -41,12 +44,17 @@ MAIL_SERVERS_TAKE_MS: Final = (50, 150)
 ORDERS, EVERY, LATER_EVERY = 2, 5, 30
 """Normal traffic: so many orders in every so many minutes; and where there are only hours to wait."""
 
+LATER_LEAST: Final = 10 * MINUTE
+"""Least seconds between a schedule's runs where there are only hours to wait: seldom enough for this machine, and often
+enough for the alarm that misses the brake's."""
+
 SETTLING: Final = 60.0
 """Seconds of this machine's time until what goes on in a minute is called stuck."""
 
 POLL: Final = 0.05
-QUIET: Final = 2
-"""Times in a row that nothing has to be going on: between a receive and its invocation there is a moment."""
+QUIET: Final = 3
+"""Times in a row that nothing has to be going on: between a receive and its invocation there is a moment, and as long
+between a write to a table and what its stream starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +87,24 @@ class Entry:
 
 
 class Drill:
-    """Plays on a watched account, which it deploys to. `say` is handed each line of the story as it happens.
+    """Plays on a watched account, which it deploys to, with `overrides` of the stack's settings and `transform` of what
+    is deployed. `say` is handed each line of the story as it happens.
 
     Raises:
         DeploymentError: the program cannot be deployed.
     """
 
-    def __init__(self, aws: LocalAws, say: Callable[[Entry], None] = lambda _: None) -> None:
-        aws.deploy(OVERRIDES, transform=_impatient)
+    def __init__(
+        self,
+        aws: LocalAws,
+        say: Callable[[Entry], None] = lambda _: None,
+        overrides: Mapping[str, Value] = MappingProxyType({}),
+        transform: Transform = lambda _type, _name, inputs: inputs,
+    ) -> None:
+        aws.deploy(
+            {**OVERRIDES, **overrides},
+            transform=lambda type_, name, inputs: transform(type_, name, _impatient(type_, name, inputs)),
+        )
         aws.twin.configure(outcome_delay_ms=MAIL_SERVERS_TAKE_MS)
         self.aws = aws
         self.stack = Stack(Outputs.parse(aws.outputs))
@@ -155,8 +173,8 @@ class Drill:
             self.send(ORDERS)
             busy = True
         for schedule in self._schedules:
-            if elapsed * MINUTE % schedule.seconds == 0:
-                run_now(self.aws, schedule)
+            if elapsed * MINUTE % max(schedule.seconds, LATER_LEAST if every == LATER_EVERY else 0) == 0:
+                run_now(self.aws, schedule, at=self.now)
                 busy = True
         if busy:
             self.settle()
@@ -251,14 +269,15 @@ def _raw(text: str) -> tuple[str, str, State, str]:
 
 
 def _impatient(type_: str, _name: str, inputs: Json) -> Json:
-    """A prober that gives up soon."""
-    variables = (inputs.get("environment") or {}).get("variables", {})
-    if type_ != "aws:lambda/function:Function" or "PROBE_SECONDS" not in variables:
+    """What goes by this machine's clock gives up, or comes again, soon."""
+    if type_ != "aws:lambda/function:Function":
         return inputs
-    return {**inputs, "environment": {"variables": {**variables, "PROBE_SECONDS": str(PROBE_SECONDS)}}}
+    variables = (inputs.get("environment") or {}).get("variables", {})
+    soon = {name: str(seconds) for name, seconds in SOON.items() if name in variables}
+    return {**inputs, "environment": {"variables": {**variables, **soon}}} if soon else inputs
 
 
 def _mappings(aws: LocalAws) -> list[Json]:
-    """Every event source mapping."""
+    """The event source mappings of queues. A stream's records are taken as soon as they are there."""
     listed: list[Json] = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    return listed
+    return [each for each in listed if each["EventSourceArn"].split(":")[2] == "sqs"]

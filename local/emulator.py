@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from local import calls, kept_alarms, published
+from local import calls, kept_alarms, known_actions, published
 from local.config import ROOT
 
 HOST: Final = "127.0.0.1"
@@ -209,6 +209,7 @@ def _serve() -> None:
     threading.Thread(target=end_with_starter, daemon=True).start()
     atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
     kept_alarms.install()
+    known_actions.install()
     calls.install()
     published.install()
     runpy.run_module("ministack", run_name="__main__")

@@ -1,7 +1,8 @@
 """Incidents that are really induced in a local run, and what has to come of each: one page, and word of its end.
 
 `make demo INCIDENT=...` plays one. By CloudWatch's clock: half an hour as any other; the incident, until somebody is
-paged; a few minutes later it is mended; then the hours until the alarms are over.
+paged; a few minutes later it is mended; then the hours until the alarms are over. Where a guard held the orders back,
+mending includes releasing them, by the operator's own command.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from handlers.guarding.brake import Holder
+from handlers.telemetry.contract import Lane
 from local.aws import LocalAws
+from local.config import Value
 from local.drill import Drill, Entry, Told
 from local.report import build_report
-from local.run import Run, gather
+from local.run import Run, depth, gather
 from observability.model import HOUR, State
+from ops.brake import release_lanes
 from ops.errors import Exit, OpsError
 
 BEFORE: Final = 30
@@ -38,7 +43,20 @@ AFTER: Final = 10
 """Minutes after the end in which nobody may be told of anything more."""
 
 STORM, BOUNCING = 9, 3
-"""Orders a minute during a bounce storm, and how many of them more go to addresses that do not exist."""
+"""Orders a minute during a bounce storm, and how many more of them bounce."""
+
+PROVIDER: Final = "provider.example"
+
+LOOPING: Final = 20
+"""Orders a minute of a loop."""
+
+LITTLE: Final[Mapping[str, Value]] = {"spendPerHour": "0.06", "spendPerDay": "0.2"}
+"""USD: some three hundred emails. A loop has to be long enough to be one, and short enough to be watched."""
+
+QUICKLY: Final[Mapping[str, Value]] = {"sendRate": 500}
+"""So that a ramp, which begins at a twentieth of it and goes by this machine's clock, does not take minutes."""
+
+ENGAGED: Final = "brake-engaged-page"
 
 RETURN_SECONDS: Final = 10
 """Visibility timeout of the queue of orders while its function is broken, in place of minutes: an order that failed
@@ -56,6 +74,8 @@ class Incident:
         page: name of the alarm that has to page, without project and stack.
         induce, mend: each returns what it did, in words.
         meanwhile: what happens in each minute from the one to the other.
+        overrides: settings of the stack that differ.
+        holds: the holder by whom a guard has to hold the confirmations; "" where none has a part in it.
     """
 
     title: str
@@ -63,11 +83,18 @@ class Incident:
     induce: Callable[[Drill], str]
     mend: Callable[[Drill], str]
     meanwhile: Act | None = None
+    overrides: Mapping[str, Value] = field(default_factory=dict)
+    holds: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How an incident went; times are epoch seconds of CloudWatch's clock."""
+    """How an incident went; times are epoch seconds of CloudWatch's clock.
+
+    Attributes:
+        held: by whom the confirmations were when it was mended.
+        parked: how many orders waited then.
+    """
 
     name: str
     incident: Incident
@@ -75,6 +102,8 @@ class Played:
     run: Run
     induced: int
     mended: int | None
+    held: Sequence[str] = ()
+    parked: int = 0
 
     @property
     def pages(self) -> list[Told]:
@@ -82,12 +111,15 @@ class Played:
 
     @property
     def recoveries(self) -> list[Told]:
-        return [mail for mail in self.drill.pages if mail.state is State.OK]
+        """CloudWatch also tells the end of what it kept back while the brake held a lane: that is of no page."""
+        paged = {mail.alarm for mail in self.pages}
+        return [mail for mail in self.drill.pages if mail.state is State.OK and mail.alarm in paged]
 
     @property
     def faults(self) -> list[str]:
         """What should not have been; nothing if all is well."""
-        others = sorted({mail.alarm for mail in self.drill.pages} - {self.incident.page})
+        others = sorted({mail.alarm for mail in self.pages} - {self.incident.page})
+        holders = [self.incident.holds] if self.incident.holds else []
         raised = sorted(name for name, state in self.drill.watcher.states.items() if state is State.ALARM)
         report = build_report(self.run.evidence)
         found = {
@@ -95,6 +127,9 @@ class Played:
             f"{len(self.recoveries)} messages that it is over, where there should be one": len(self.recoveries) != 1,
             f"a page by {', '.join(others)}, where there should be one by {self.incident.page}": others,
             f"still in ALARM: {', '.join(raised)}": raised,
+            f"held by {', '.join(self.held) or 'nobody'}, where it should be {', '.join(holders) or 'nobody'}": (
+                [*self.held] != holders
+            ),
             f"{report['lost']} orders lost": report["lost"],
             f"{report['duplicates']} emails sent twice": report["duplicates"],
             f"{report['emails']['unknown']} emails without an outcome": report["emails"]["unknown"],
@@ -115,6 +150,8 @@ class Played:
             "pages": len(self.pages),
             "recoveries": len(self.recoveries),
             "tickets": sorted({mail.alarm for mail in drill.told if mail.severity == "ticket"}),
+            "held": [*self.held],
+            "parked": self.parked,
             "orders": len(drill.published),
             "faults": self.faults,
             "timeline": [{"at": _iso(entry.at), "kind": entry.kind, "text": entry.text} for entry in drill.story],
@@ -129,7 +166,7 @@ def play(aws: LocalAws, name: str, *, say: Callable[[Entry], None] = lambda _: N
         ClientError, BotoCoreError, DeploymentError, TwinError: the account failed.
     """
     incident = named(name)
-    drill = Drill(aws, say)
+    drill = Drill(aws, say, incident.overrides)
     began = time.monotonic()
     drill.open()
     for _ in range(BEFORE):
@@ -139,19 +176,22 @@ def play(aws: LocalAws, name: str, *, say: Callable[[Entry], None] = lambda _: N
     drill.note(incident.induce(drill))
     during = [partial(incident.meanwhile, drill)] if incident.meanwhile else []
     drill.until(lambda: bool(drill.pages), *during, within=PAGED_WITHIN)
-    mended = None
+    mended, held, parked = None, list[str](), 0
     if drill.pages:
         for _ in range(NOTICED):
             drill.minute(*during)
         mended = drill.now
+        held, parked = _held(drill), depth(drill.stack, drill.stack.outputs.send_queue_url)
         drill.note(incident.mend(drill))
+        if held:
+            drill.note(_release(drill, parked))
         drill.until(lambda: drill.pages[-1].state is State.OK and _calm(drill), within=OVER_WITHIN)
         for _ in range(AFTER):
             drill.minute()
     drill.settle(all_back=mended is not None)
     drill.read_mail()
     ran = gather(aws, drill.stack, drill.published, took=time.monotonic() - began)
-    return Played(name, incident, drill, ran, induced, mended)
+    return Played(name, incident, drill, ran, induced, mended, held, parked)
 
 
 def named(name: str) -> Incident:
@@ -170,20 +210,52 @@ def _calm(drill: Drill) -> bool:
     return State.ALARM not in drill.watcher.states.values()
 
 
-# A list of customers that is out of date
+def _held(drill: Drill) -> list[str]:
+    """By whom the confirmations are held."""
+    return [holder.value for holder in drill.stack.control.lane(Lane.CONFIRMATION).holds]
 
 
-def _import_old_list(_drill: Drill) -> str:
-    return f"an old customer list is imported: {BOUNCING} of {STORM + BOUNCING} orders a minute go to dead addresses"
+def _release(drill: Drill, parked: int) -> str:
+    """Let the confirmations go, as `python -m ops release` does."""
+    for done in release_lanes(drill.stack, [Lane.CONFIRMATION], reason="the cause is mended", now=datetime.now(UTC)):
+        if done.fault:
+            raise OpsError(f"The lane was not released: {done.fault}.")
+    drill.settle(all_back=True)
+    return f"{parked} orders are parked in the queue; the lane is released, and they are sent at the ramp's pace"
+
+
+# A mail provider that denies its own customers
+
+
+def _directory_fails(drill: Drill) -> str:
+    drill.aws.twin.configure(outcomes={f"*@{PROVIDER}": "bounce"})
+    share = f"{BOUNCING} of {STORM + BOUNCING} orders a minute"
+    return f"a mail provider's directory fails: it says of each of its customers that they do not exist, in {share}"
 
 
 def _storm(drill: Drill) -> None:
     drill.send(STORM)
-    drill.send(BOUNCING, "bounce+{order}@simulator.amazonses.com")
+    drill.send(BOUNCING, "customer-{order}@" + PROVIDER)
 
 
-def _take_list_back(_drill: Drill) -> str:
-    return "the list is taken back; from now on there are only orders to live addresses"
+def _directory_is_back(drill: Drill) -> str:
+    drill.aws.twin.configure(outcomes={})
+    return "the provider's directory is back; its customers exist again"
+
+
+# An order system that repeats itself under new names
+
+
+def _loop_begins(_drill: Drill) -> str:
+    return f"an order system loops: {LOOPING} new orders a minute, and each would be an email"
+
+
+def _loop(drill: Drill) -> None:
+    drill.send(LOOPING)
+
+
+def _loop_ends(_drill: Drill) -> str:
+    return "the loop is stopped"
 
 
 # A deploy that breaks the handler
@@ -269,10 +341,21 @@ def _set_mapping(drill: Drill, *, enabled: bool) -> None:
 INCIDENTS: Final[Mapping[str, Incident]] = {
     "bounce-storm": Incident(
         title="Emails bounce, more than SES puts up with",
-        page="reputation-at-risk-page",
-        induce=_import_old_list,
+        page=ENGAGED,
+        induce=_directory_fails,
         meanwhile=_storm,
-        mend=_take_list_back,
+        mend=_directory_is_back,
+        overrides=QUICKLY,
+        holds=Holder.REPUTATION,
+    ),
+    "runaway": Incident(
+        title="A loop makes orders without end, and each costs",
+        page=ENGAGED,
+        induce=_loop_begins,
+        meanwhile=_loop,
+        mend=_loop_ends,
+        overrides={**QUICKLY, **LITTLE},
+        holds=Holder.SPEND,
     ),
     "handler-fails": Incident(
         title="A deploy breaks the function that sends",

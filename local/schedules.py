@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from local.aws import LocalAws
@@ -12,6 +13,7 @@ from ops.errors import OpsError
 
 _TYPE: Final = "aws:scheduler/schedule:Schedule"
 _UNITS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
+_SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,11 @@ class Schedule:
 
 
 def schedules(aws: LocalAws) -> list[Schedule]:
-    """The deployed schedules. Raises OpsError: one is not a rate."""
-    declared = [each for each in aws.deployment.created if each.type == _TYPE] if aws.deployment else []
-    return [Schedule(rate(each.inputs["scheduleExpression"]), each.inputs["target"]) for each in declared]
+    """The deployed schedules that come again and again. One by the calendar (`cron`), such as a monthly report's, is
+    left to whoever wants it. Raises OpsError: one is neither."""
+    declared = [each.inputs for each in aws.deployment.created if each.type == _TYPE] if aws.deployment else []
+    rates = [each for each in declared if not each["scheduleExpression"].startswith("cron(")]
+    return [Schedule(rate(each["scheduleExpression"]), each["target"]) for each in rates]
 
 
 def rate(expression: str) -> int:
@@ -36,10 +40,11 @@ def rate(expression: str) -> int:
     return int(found.group(1)) * _UNITS[found.group(2)]
 
 
-def run_now(aws: LocalAws, schedule: Schedule, *, wait: bool = True) -> None:
-    """Invoke what a schedule would invoke."""
+def run_now(aws: LocalAws, schedule: Schedule, *, at: float, wait: bool = True) -> None:
+    """Invoke what a schedule would invoke, as if it were due at `at` (epoch seconds)."""
+    due = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     aws.client("lambda").invoke(
         FunctionName=schedule.target["arn"],
-        Payload=schedule.target.get("input") or "{}",
+        Payload=(schedule.target.get("input") or "{}").replace(_SCHEDULED_TIME, due),
         InvocationType="RequestResponse" if wait else "Event",
     )

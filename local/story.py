@@ -55,6 +55,8 @@ def tell_incident(console: Console, report: Mapping[str, Any]) -> None:
             [
                 ("induced", _time(incident["induced"])),
                 ("paged", _time(incident["paged"])),
+                ("held by", ", ".join(incident["held"]) or "nobody"),
+                ("parked", f"{incident['parked']} orders" if incident["held"] else ""),
                 ("mended", _time(incident["mended"])),
                 ("over", _time(incident["over"])),
                 ("tickets", ", ".join(incident["tickets"]) or "none"),

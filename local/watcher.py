@@ -174,7 +174,7 @@ class Watch:
     def __enter__(self) -> Self:
         # As in an account that is in use: alarms that take silence for failure would go off otherwise.
         for schedule in schedules(self._aws):
-            run_now(self._aws, schedule, wait=False)
+            run_now(self._aws, schedule, at=time.time(), wait=False)
         self._thread.start()
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from local.deployer import functions, identity, mail, messaging, monitoring, storage
+from local.deployer import budgets, functions, identity, mail, messaging, monitoring, storage
 from local.deployer.model import Create
 
 CREATE: Final[Mapping[str, Create]] = {
@@ -15,12 +15,17 @@ CREATE: Final[Mapping[str, Create]] = {
     **mail.CREATE,
     **functions.CREATE,
     **monitoring.CREATE,
+    **budgets.CREATE,
 }
 
 _NO_XRAY: Final = "the emulator has no X-Ray; segments are kept by local/xray.py, all of them"
+_NO_ACTION: Final = (
+    "the emulator's budgets spend nothing, so there is nothing to act on; the policy that it attaches is here"
+)
 _NO_CHAT: Final = "the emulator has no Amazon Q Developer, and nothing is sent to a chat from here"
 
 NOT_EMULATED: Final[Mapping[str, str]] = {
+    "aws:budgets/budgetAction:BudgetAction": _NO_ACTION,
     "aws:sesv2/emailIdentityMailFromAttributes:EmailIdentityMailFromAttributes": (
         "the emulator has no MAIL FROM domain; no mail leaves this machine"
     ),

@@ -39,11 +39,16 @@ def faults(shape: Shape, value: Any, where: str = "") -> Iterator[str]:
             limits = shape.metadata
             if "enum" in limits and value not in limits["enum"]:
                 yield f"{where} is {value!r}, allowed are {', '.join(limits['enum'])}"
-            if "pattern" in limits and not re.fullmatch(limits["pattern"], value, re.DOTALL):
+            if "pattern" in limits and not re.fullmatch(_python(limits["pattern"]), value, re.DOTALL):
                 yield f"{where} is {value!r}, allowed is what {limits['pattern']} matches"
             yield from _range(shape, len(value), f"{where} has {len(value)} characters")
         case _, int() | float():
             yield from _range(shape, value, f"{where} is {value}")
+
+
+def _python(pattern: str) -> str:
+    """A pattern without what Java takes amid it and Python does not: a switch to ignoring case."""
+    return pattern[:4] + pattern[4:].replace("(?i)", "")
 
 
 def _range(shape: Shape, number: float, what: str) -> Iterator[str]:

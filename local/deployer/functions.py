@@ -32,6 +32,8 @@ _MAPPING: Final = {
     "maximumBatchingWindowInSeconds": "MaximumBatchingWindowInSeconds",
     "functionResponseTypes": "FunctionResponseTypes",
     "enabled": "Enabled",
+    "startingPosition": "StartingPosition",
+    "maximumRetryAttempts": "MaximumRetryAttempts",
 }
 
 
@@ -106,11 +108,13 @@ def mapping(declared: Declared, account: Account) -> State:
     tags = declared.tags()
     filters = declared.take("filterCriteria")
     scaling = declared.take("scalingConfig")
+    failure = (declared.take("destinationConfig") or {}).get("onFailure")
     made = account.client("lambda").create_event_source_mapping(
         Tags=tags,
         **declared.api(_MAPPING),
         **({"FilterCriteria": pascal(filters)} if filters else {}),
         **({"ScalingConfig": pascal(scaling)} if scaling else {}),
+        **({"DestinationConfig": {"OnFailure": {"Destination": failure["destinationArn"]}}} if failure else {}),
     )
     return made["UUID"], declared.state(
         uuid=made["UUID"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from itertools import chain
 from typing import Final
 
 from local.deployer.model import Account, Declared, DeploymentError, Json
@@ -54,7 +56,12 @@ class Guards:
                     )
             case "aws:lambda/eventSourceMapping:EventSourceMapping":
                 role = self._role_of(declared)
-                refuse_missing(self._name(role), self._documents(role), poll_checks(declared.inputs["eventSourceArn"]))
+                failure = (declared.inputs.get("destinationConfig") or {}).get("onFailure")
+                needed = chain(
+                    poll_checks(declared.inputs["eventSourceArn"]),
+                    destination_checks(failure["destinationArn"]) if failure else (),
+                )
+                refuse_missing(self._name(role), self._documents(role), needed)
             case "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig":
                 role = self._role_of(declared)
                 for destination in (declared.inputs.get("destinationConfig") or {}).values():
@@ -86,10 +93,15 @@ class Guards:
                 refuse_missing(self._name(role), documents, log_checks(self.groups[group]))
             if (function.get("tracingConfig") or {}).get("mode") == "Active":
                 refuse_missing(self._name(role), documents, trace_checks())
-            refuse_missing(self._name(role), documents, mail_checks(documents, self.mail))
+            refuse_missing(self._name(role), documents, mail_checks(documents, self._named_by(function)))
         for target in self.targets:
             role = target["roleArn"]
             refuse_missing(self._name(role), self._documents(role), schedule_checks(target))
+
+    def _named_by(self, function: Json) -> list[str]:
+        """The identities, and the configuration sets that a function can name: those that its environment tells it."""
+        told = json.dumps((function.get("environment") or {}).get("variables") or {})
+        return [arn for arn in self.mail if ":configuration-set/" not in arn or arn.rpartition("/")[2] in told]
 
     def _role_of(self, declared: Declared) -> str:
         """The role of the function that a resource is about."""

@@ -35,6 +35,17 @@ def role_policy(declared: Declared, account: Account) -> State:
     return f"{owner}:{name}", declared.state(name=name)
 
 
+def policy(declared: Declared, account: Account) -> State:
+    name, tags = declared.physical(128), declared.tags()
+    made = account.client("iam").create_policy(
+        PolicyName=name,
+        PolicyDocument=declared.document("policy"),
+        Tags=tag_list(tags),
+        **declared.api({"description": "Description", "path": "Path"}),
+    )["Policy"]
+    return made["Arn"], declared.state(name=name, arn=made["Arn"], policyId=made["PolicyId"], tagsAll=tags)
+
+
 def key(declared: Declared, account: Account) -> State:
     kms, tags = account.client("kms"), declared.tags()
     rotate = declared.take("enableKeyRotation", False)
@@ -65,6 +76,7 @@ def alias(declared: Declared, account: Account) -> State:
 
 
 CREATE: Final[dict[str, Create]] = {
+    "aws:iam/policy:Policy": policy,
     "aws:iam/role:Role": role,
     "aws:iam/rolePolicy:RolePolicy": role_policy,
     "aws:kms/key:Key": key,

@@ -19,7 +19,16 @@ WIDENED: Final[Mapping[str, str]] = {
 
 ROLE_POLICY: Final = "aws:iam/rolePolicy:RolePolicy"
 
-_POLL: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+_POLL: Final = {
+    "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "dynamodb": (
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+    ),
+}
+"""What Lambda needs of an event source, by its service."""
 _LOG: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 _TRACE: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 _SEND: Final = tuple(WIDENED)
@@ -104,9 +113,14 @@ def may_assume(trust: str, service: str, keys: Mapping[str, Any] | None = None) 
     return allows([json.dumps({"Statement": named})], "sts:AssumeRole", "*", keys)
 
 
-def poll_checks(queue: str) -> Iterator[Check]:
-    """What Lambda needs to read a mapped queue; AWS refuses the mapping without."""
-    return (Check(action, queue, "Lambda reads the mapped queue with the function's role") for action in _POLL)
+def poll_checks(source: str) -> Iterator[Check]:
+    """What Lambda needs to read a mapped queue or a table's stream; AWS refuses the mapping without.
+
+    Raises DeploymentError for an event source of another kind.
+    """
+    if not (needed := _POLL.get(source.split(":")[2])):
+        raise DeploymentError(f"{source} is no event source here, only those of {', '.join(_POLL)} are")
+    return (Check(action, source, "Lambda reads the event source with the function's role") for action in needed)
 
 
 def destination_checks(destination: str) -> Iterator[Check]:

@@ -13,6 +13,7 @@ def table(declared: Declared, account: Account) -> State:
     if declared.take("billingMode") != "PAY_PER_REQUEST":
         raise DeploymentError(f"{declared}: billingMode must be PAY_PER_REQUEST; capacities are not deployed here")
     indexes = declared.take("globalSecondaryIndexes") or []
+    streamed = declared.api({"streamEnabled": "StreamEnabled", "streamViewType": "StreamViewType"})
     made = dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
@@ -23,6 +24,7 @@ def table(declared: Declared, account: Account) -> State:
         Tags=tag_list(tags),
         **({"GlobalSecondaryIndexes": [_index(declared, item) for item in indexes]} if indexes else {}),
         **_encryption(declared.take("serverSideEncryption")),
+        **({"StreamSpecification": streamed} if streamed else {}),
         **declared.api({"deletionProtectionEnabled": "DeletionProtectionEnabled", "tableClass": "TableClass"}),
     )["TableDescription"]
     if lifetime := declared.take("ttl"):
@@ -35,7 +37,9 @@ def table(declared: Declared, account: Account) -> State:
                 for key, value in recovery.items()
             },
         )
-    return name, declared.state(name=name, arn=made["TableArn"], tagsAll=tags)
+    return name, declared.state(
+        name=name, arn=made["TableArn"], streamArn=made.get("LatestStreamArn", ""), tagsAll=tags
+    )
 
 
 def _keys(partition: str, sort: str | None) -> list[dict[str, str]]:

@@ -143,6 +143,10 @@ def tags_of(aws: LocalAws, resource: Resource) -> Json | None:
             aws.client("dynamodb").list_tags_of_resource(ResourceArn=arn)["Tags"]
         ),
         "aws:cloudwatch/logGroup:LogGroup": lambda: aws.client("logs").list_tags_for_resource(resourceArn=arn)["tags"],
+        "aws:budgets/budget:Budget": lambda: listed(
+            aws.client("budgets").list_tags_for_resource(ResourceARN=arn)["ResourceTags"]
+        ),
+        "aws:iam/policy:Policy": lambda: listed(aws.client("iam").list_policy_tags(PolicyArn=arn)["Tags"]),
         "aws:iam/role:Role": lambda: listed(aws.client("iam").list_role_tags(RoleName=name)["Tags"]),
         "aws:kms/key:Key": lambda: listed(
             aws.client("kms").list_resource_tags(KeyId=name)["Tags"], "TagKey", "TagValue"

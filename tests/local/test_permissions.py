@@ -8,20 +8,41 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import pytest
 
+from handlers.adapters.control import Control
+from handlers.guarding.brake import Holder, release
+from handlers.guarding.tally import BOUNCED, JUDGED, SPEND, USD, outcomes
+from handlers.telemetry.contract import NAMESPACE, Lane
 from local.alarms import alarms_of, notification
 from local.aws import LocalAws
+from local.budgets import notify
 from local.deployer import Deployment, DeploymentError
 from local.deployer.permissions import ROLE_POLICY, actions, allows, dropping, mail_checks, statements, widened, without
+from local.schedules import run_now, schedules
+from ops.brake import start_of
 
 SEND, FEEDBACK = "mailroom-send-email", "mailroom-record-feedback"
-NOTIFY, PROBE, SCHEDULE = "mailroom-notify", "mailroom-probe", "mailroom-probe-schedule"
+NOTIFY, PROBE, PROBE_SCHEDULE = "mailroom-notify", "mailroom-probe", "mailroom-probe-schedule"
+BRAKE, BRAKE_SCHEDULE = "mailroom-brake", "mailroom-brake-schedule"
+COST_GUARD, REPUTATION_GUARD = "mailroom-cost-guard", "mailroom-reputation-guard"
+REPORT, REPORT_SCHEDULE = "mailroom-cost-report", "mailroom-cost-report-schedule"
+POLICIES: Final = (
+    *(SEND, FEEDBACK, NOTIFY, PROBE, PROBE_SCHEDULE),
+    *(BRAKE, BRAKE_SCHEDULE, COST_GUARD, REPUTATION_GUARD, REPORT, REPORT_SCHEDULE),
+)
+FUNCTIONS: Final = ("send", "feedback", "notify", "probe", "brake", "costGuard", "reputationGuard", "costReport")
+"""As their names' outputs begin."""
+NOT_ASKED: Final = {(REPORT, "ce:GetCostAndUsage")}
+"""What nothing here asks a role for: the Cost Explorer of a local run takes anybody's word."""
 DENIED: Final = re.compile(r"not authorized to perform:? [`']?([\w-]+:\w+)")
 SECONDS: Final = 45.0
-"""Until an exercise has settled or has been denied something: four cold functions, and one throttled order's wait."""
+"""Until each part of an exercise has settled or has been denied something: cold functions, and a throttled order's
+wait."""
 NOBODY: Final = {"pageWebhooks": "http://127.0.0.1:9/page"}
 """A receiver of pages that does not listen: the port is `discard`'s."""
 
@@ -115,24 +136,38 @@ def order(order_id: str, address: str) -> str:
     )
 
 
-def exercise(account: LocalAws) -> set[str]:
-    """Sends orders that between them need every permission; returns the actions that the functions were denied.
+def exercise(account: LocalAws, role_policy: str = "") -> set[str]:
+    """Has the functions do what between them needs every permission, or those of one policy; returns the actions that
+    they were denied. Raises AssertionError if what they do neither settles nor is denied."""
+    since = datetime.now(UTC)
+    for begin, settled in EXERCISES.get(role_policy, (WORK, *GUARDING)):
+        begin(account)
+        deadline = time.monotonic() + SECONDS
+        while not (found := denied(account, since)) and not settled(account):
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"{settled.__name__}: not so, and nothing denied: {account.folder / 'emulator.log'}"
+                )
+            time.sleep(0.25)
+        if found:
+            return found
+    return denied(account, since)
 
-    One order twice (it is found in the ledger), one that SES throttles once (it is given back to the queue for a
+
+def work(account: LocalAws) -> None:
+    """One order twice (it is found in the ledger), one that SES throttles once (it is given back to the queue for a
     while), one that is no order (it goes to quarantine). A probe. An alarm about a metric of ours, so that the logs are
-    searched, and one that is over, so that its history is; their receiver does not listen. Raises AssertionError if all
-    that neither settles nor is denied.
-    """
+    searched, and one that is over, so that its history is; their receiver does not listen. The cost report, while there
+    is a metric that alarms and dashboards may show."""
     account.twin.configure(faults={"slow@*": "throttle"}, fault_times=1)
     good = order("good", "ada@example.org")
     for body in (good, good, order("slow", "slow@example.org"), "no order"):
-        account.client("sns").publish(
-            TopicArn=account.outputs["orderTopicArn"],
-            Message=body,
-            MessageAttributes={"messageType": {"DataType": "String", "StringValue": "order-confirmation"}},
-        )
-    account.client("lambda").invoke(FunctionName=account.outputs["probeFunctionArn"], InvocationType="Event")
+        publish(account, body)
     cloudwatch, now = account.client("cloudwatch"), datetime.now(UTC)
+    metric = {"MetricName": "EmailsSent", "Dimensions": [{"Name": "Stack", "Value": "local"}], "Value": 1}
+    cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[metric])
+    for function in ("probeFunctionArn", "costReportFunctionName"):
+        account.client("lambda").invoke(FunctionName=account.outputs[function], InvocationType="Event")
     for alarm in alarms_of(cloudwatch):
         if alarm["AlarmName"].endswith("-intake-orders-dropped-page"):
             dropped = alarm
@@ -144,36 +179,126 @@ def exercise(account: LocalAws) -> set[str]:
         notification(dropped, "OK", now + timedelta(seconds=1), before="ALARM", values=[0]),
     ):
         account.client("sns").publish(TopicArn=account.outputs["alarmsTopicArn"], Message=message)
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if found := denied(account):
-            return found
-        if settled(account):
-            return set()
-        time.sleep(0.25)
-    raise AssertionError(f"nothing was denied, and yet not all settled: {account.folder / 'emulator.log'}")
 
 
-def denied(account: LocalAws) -> set[str]:
-    names = [account.outputs[f"{name}FunctionName"] for name in ("send", "feedback", "notify", "probe")]
-    return {action for name in names for line in account.logs(name) for action in DENIED.findall(json.dumps(line))}
-
-
-def settled(account: LocalAws) -> bool:
+def worked(account: LocalAws) -> bool:
     rows = account.client("dynamodb").scan(TableName=account.outputs["ledgerTableName"])["Items"]
     aside = account.client("sqs").get_queue_attributes(
         QueueUrl=account.outputs["quarantineQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
     )
-    statuses = sorted(row["status"]["S"] for row in rows)
-    told = Counter(line.get("message") for line in account.logs(account.outputs["notifyFunctionName"]))
-    probed = [line.get("message") for line in account.logs(account.outputs["probeFunctionName"])]
+    told = said(account, "notify")
     return (
-        statuses == ["DELIVERED"] * 3
+        sorted(row["status"]["S"] for row in rows) == ["DELIVERED"] * 3
         and aside["Attributes"]["ApproximateNumberOfMessages"] == "1"
         and told["told"] >= 2
         and told["page not delivered"] >= 1
-        and "probe delivered" in probed
+        and said(account, "probe")["probe delivered"] >= 1
+        and said(account, "costReport")["cost report mailed"] >= 1
     )
+
+
+def overspend(account: LocalAws) -> None:
+    """More is spent than an hour may, so that the next order has its lane held by the gate; and of the other lane's
+    emails most bounce, so that the reputation guard holds that. The brake follows both."""
+    control, now = control_of(account), datetime.now(UTC)
+    control.add(SPEND, now, {USD: Decimal(1000)}, slotted=frozenset({USD}))
+    bounced = {JUDGED: Decimal(1000), BOUNCED: Decimal(900)}
+    control.add(outcomes(Lane.PROBE), now, bounced, slotted=frozenset(bounced))
+    publish(account, order("dear", "dear@example.org"))
+
+
+def held(account: LocalAws) -> bool:
+    wanted = {Lane.CONFIRMATION: {Holder.SPEND}, Lane.PROBE: {Holder.REPUTATION}}
+    return holders(account) == wanted and states(account) == {(name, "Disabled", False) for name in Lane}
+
+
+def spend_budget(account: LocalAws) -> None:
+    """The month's budget is spent: one more hold, and people are told."""
+    notify(account)
+
+
+def held_by_budget(account: LocalAws) -> bool:
+    waiting = account.client("sqs").get_queue_attributes(
+        QueueUrl=account.outputs["costGuardQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return Holder.BUDGET in holders(account)[Lane.CONFIRMATION] and set(waiting.values()) == {"0"}
+
+
+def let_go(account: LocalAws) -> None:
+    """Both lanes are released by a word in the table, and the brake's schedule moves their ramps on."""
+    control, now = control_of(account), datetime.now(UTC)
+    for name in Lane:
+        start = start_of(control, name, now)
+        control.alter(name, partial(release, by="tests", reason="tried", start=start))
+    (brake,) = [each for each in schedules(account) if account.outputs["brakeFunctionName"] in each.target["arn"]]
+    run_now(account, brake, at=time.time(), wait=False)
+
+
+def released(account: LocalAws) -> bool:
+    control = control_of(account)
+    return all(control.lane(name).stage_since for name in Lane) and states(account) == {
+        (name, "Enabled", True) for name in Lane
+    }
+
+
+WORK: Final = (work, worked)
+GUARDING: Final = ((overspend, held), (spend_budget, held_by_budget), (let_go, released))
+EXERCISES: Final = {
+    **dict.fromkeys((FEEDBACK, NOTIFY, PROBE, REPORT), (WORK,)),
+    **dict.fromkeys((BRAKE, COST_GUARD, REPUTATION_GUARD), GUARDING),
+}
+"""What the functions do, each with what it comes to, by the policy that it is enough for; all of it for any other."""
+
+
+def publish(account: LocalAws, body: str) -> None:
+    account.client("sns").publish(
+        TopicArn=account.outputs["orderTopicArn"],
+        Message=body,
+        MessageAttributes={"messageType": {"DataType": "String", "StringValue": Lane.CONFIRMATION}},
+    )
+
+
+def control_of(account: LocalAws) -> Control:
+    return Control(account.client("dynamodb"), account.outputs["controlTableName"])
+
+
+def holders(account: LocalAws) -> dict[str, set[str]]:
+    return {name: set(control_of(account).lane(name).holds) for name in Lane}
+
+
+def states(account: LocalAws) -> set[tuple[str, str, bool]]:
+    """Each lane's mapping's state, and whether its configuration set sends."""
+    functions, emails = account.client("lambda"), account.client("sesv2")
+    return {
+        (
+            lane["name"],
+            functions.get_event_source_mapping(UUID=lane["mappingId"])["State"],
+            emails.get_configuration_set(ConfigurationSetName=lane["configurationSet"])["SendingOptions"][
+                "SendingEnabled"
+            ],
+        )
+        for lane in account.outputs["lanes"]
+    }
+
+
+def said(account: LocalAws, function: str) -> Counter[str]:
+    """How often a function has logged each message."""
+    lines = account.logs(account.outputs[f"{function}FunctionName"])
+    return Counter(str(line.get("message")) for line in lines)
+
+
+def denied(account: LocalAws, since: datetime) -> set[str]:
+    """The actions that functions were denied in runs that ended `since` then: what still ran when the account was
+    emptied for the next deployment is denied everything, until that has made the roles anew."""
+    logs, start = account.client("logs"), int(since.timestamp() * 1000)
+    groups = [account.outputs[f"{name}LogGroup"] for name in FUNCTIONS]
+    lines = [
+        event["message"]
+        for group in groups
+        for event in logs.filter_log_events(logGroupName=group, startTime=start)["events"]
+    ]
+    return {action for line in lines for action in DENIED.findall(line)}
 
 
 def granted(deployment: Deployment) -> list[tuple[str, str]]:
@@ -193,7 +318,7 @@ def failure_without(account: LocalAws, role_policy: str, action: str) -> str:
         account.deploy(NOBODY, transform=dropping(role_policy, action))
     except DeploymentError as refused:
         return str(refused)
-    return " ".join(sorted(exercise(account)))
+    return " ".join(sorted(exercise(account, role_policy)))
 
 
 @pytest.mark.local
@@ -210,8 +335,16 @@ def test_with_all_its_permissions_a_run_is_denied_nothing(account: LocalAws) -> 
         pytest.param(FEEDBACK, "sqs:DeleteMessage", id="refused with the event source mapping"),
         pytest.param(SEND, "ses:SendRawEmail", id="refused for what the emulator would not ask"),
         pytest.param(PROBE, "sqs:SendMessage", id="refused with the failure destination"),
-        pytest.param(SCHEDULE, "lambda:InvokeFunction", id="refused for a schedule that would never run"),
+        pytest.param(PROBE_SCHEDULE, "lambda:InvokeFunction", id="refused for a schedule that would never run"),
         pytest.param(NOTIFY, "cloudwatch:DescribeAlarmHistory", id="logged where it only looks something up"),
+        pytest.param(BRAKE, "lambda:UpdateEventSourceMapping", id="a brake that cannot disable a mapping"),
+        pytest.param(BRAKE, "lambda:GetEventSourceMapping", id="a brake that cannot see whether it took"),
+        pytest.param(BRAKE, "ses:PutConfigurationSetSendingOptions", id="a brake that cannot pause sending"),
+        pytest.param(BRAKE, "dynamodb:GetRecords", id="refused with the stream that the brake follows"),
+        pytest.param(BRAKE, "dynamodb:PutItem", id="a brake that cannot move a ramp on"),
+        pytest.param(SEND, "dynamodb:PutItem", id="a gate that cannot hold a lane"),
+        pytest.param(COST_GUARD, "dynamodb:PutItem", id="a cost guard that cannot hold a lane"),
+        pytest.param(REPUTATION_GUARD, "dynamodb:PutItem", id="a reputation guard that cannot hold a lane"),
     ],
 )
 def test_a_run_without_an_action_fails_and_names_it(account: LocalAws, role_policy: str, action: str) -> None:
@@ -228,12 +361,17 @@ def test_a_sandboxs_role_may_write_to_the_simulator_only(account: LocalAws) -> N
             assert allows([document], action, identity, {"ses:recipients": [recipient]}) is expected, recipient
 
 
+@pytest.mark.local
+def test_every_role_is_tried(account: LocalAws) -> None:
+    assert {policy_ for policy_, _ in granted(account.deploy())} == set(POLICIES)
+
+
 @pytest.mark.proof
 @pytest.mark.local
 @pytest.mark.timeout(1800)  # a deployment and a run for each permission
-def test_no_role_has_an_action_that_a_run_does_not_need(account: LocalAws) -> None:
-    pairs = granted(account.deploy())
-    assert {policy_ for policy_, _ in pairs} == {SEND, FEEDBACK, NOTIFY, PROBE, SCHEDULE}
-    said = {(name, action): failure_without(account, name, action) for name, action in pairs}
-    unneeded = {pair: text for pair, text in said.items() if pair[1] not in text}
-    assert not unneeded, f"of {len(pairs)} permissions, a run does not miss these, or fails of something else"
+@pytest.mark.parametrize("role_policy", POLICIES)
+def test_no_role_has_an_action_that_a_run_does_not_need(account: LocalAws, role_policy: str) -> None:
+    tried = sorted({pair for pair in granted(account.deploy()) if pair[0] == role_policy} - NOT_ASKED)
+    heard = {action: failure_without(account, role_policy, action) for _, action in tried}
+    unneeded = {action: text for action, text in heard.items() if action not in text}
+    assert not unneeded, f"of {len(tried)} permissions, a run does not miss these, or fails of something else"

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from handlers.adapters.control import Control
+from handlers.guarding.tally import DAY, SPEND, USD
+from handlers.telemetry.contract import METERED
 from local.aws import LocalAws
 from local.calls import asked, handed_over
 from local.deployer import Resource
 from local.orders import sample_orders
 from local.run import await_quiet, prepare, run
-from local.usage import LAMBDAS_LINES, Names, logged, mark, messages, points, runs, units, use
+from local.usage import LAMBDAS_LINES, Names, await_rest, logged, mark, messages, points, runs, units, use
 from observability.bill import make_bill
 from observability.model import MetricKey
 from observability.usage import Count, Usage
@@ -131,52 +137,136 @@ def test_a_message_that_comes_again_is_no_new_one() -> None:
     assert handed_over("scheduled") == handed_over({}) == {}
 
 
+ORDERS: Final = 20
+
+CLOSE: Final[Mapping[str, Decimal]] = {
+    "ses.email": Decimal(1),
+    "sqs.request": Decimal(1),
+    # What an environment has added up last is counted with its next run.
+    "dynamodb.read": Decimal("1.1"),
+    "dynamodb.write": Decimal("1.1"),
+    # Reckoned by the message, and read off the logs.
+    "logs.gb": Decimal("1.5"),
+    # From the handler's first line to its last, and from the emulator's call to its answer.
+    "lambda.gb-second.arm64": Decimal(3),
+}
+"""By which factor what functions count of their own use may be off, by price."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A deployed program, what a run of its orders used, what its functions have counted of that themselves (units by
+    the names of prices, and USD), and how often they ran."""
+
+    aws: LocalAws
+    usage: Usage
+    metered: Mapping[str, Decimal]
+    runs: int
+
+
+def spent(aws: LocalAws) -> defaultdict[str, Decimal]:
+    """What the functions have added up so far."""
+    now, found = datetime.now(UTC), defaultdict[str, Decimal](Decimal)
+    for hour in Control(aws.client("dynamodb"), aws.outputs["controlTableName"]).hours(SPEND, now - DAY, now):
+        for name, amount in hour.totals.items():
+            found[name] += amount
+    return found
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalAws, Usage]]:
-    """Three orders that are delivered by the real program, and what its schedule starts."""
-    good = [sample.body for sample in sample_orders(3, 60) if sample.expected == "DELIVERED"][:3]
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Orders that are delivered by the real program, and what its schedules start."""
+    good = [sample.body for sample in sample_orders(3, 120) if sample.expected == "DELIVERED"]
+    lines = [Line(number, body) for number, body in enumerate(good, 1)]
     with LocalAws(folder=tmp_path_factory.mktemp("usage"), counted=True) as aws:
         stack = prepare(aws)
         settle = partial(await_quiet, aws, stack, within=60)
+        # How long a function takes to start says more about this machine than about the function.
+        run(aws, stack, lines[ORDERS : 2 * ORDERS], timeout=60)
         settle()
-        before = mark(aws)
-        ran = run(aws, stack, [Line(number, body) for number, body in enumerate(good, 1)], timeout=60)
+        await_rest(aws)
+        before, metered_before = mark(aws), spent(aws)
+        ran = run(aws, stack, lines[:ORDERS], timeout=60)
+        await_rest(aws)
+        metered = {name: amount - metered_before[name] for name, amount in spent(aws).items()}
+        runs_of_it = sum("run" in call for call in aws.calls()[before.calls :])
         aside = [aws.outputs["notifyFunctionName"]]
-        yield aws, use(aws, before, emails=len(ran.mails), settle=settle, aside=aside)
+        usage = use(aws, before, emails=ORDERS, settle=settle, aside=aside)
+        assert len(ran.mails) == 2 * ORDERS
+        yield Shop(aws, usage, metered, runs_of_it)
 
 
 @pytest.mark.local
-def test_a_run_is_counted_by_resource_and_its_schedules_apart(shop: tuple[LocalAws, Usage]) -> None:
-    emails, probe = shop[1].activities
-    assert (emails.name, emails.times, emails.schedule) == ("emails", 3, "")
-    assert (probe.name, probe.times, probe.schedule) == ("mailroom-probe", 1, "mailroom-probe")
+def test_a_run_is_counted_by_resource_and_its_schedules_apart(shop: Shop) -> None:
+    emails, *scheduled = shop.usage.activities
+    assert (emails.name, emails.times, emails.schedule) == ("emails", ORDERS, "")
+    by_name = {each.name: each for each in scheduled}
+    assert by_name.keys() == {"mailroom-brake", "mailroom-cost-report", "mailroom-probe"}
+    assert all((each.times, each.schedule) == (1, each.name) for each in scheduled)
     found = counted(iter(emails.counts))
     for key, number in {
-        ("ses.email", "ConfigurationSet mailroom"): 3,
-        ("sns.publish", "Topic mailroom-order-confirmations"): 3,
-        ("sns.publish", "Topic mailroom-ses-delivery-notifications"): 2 * 3,
-        ("sns.delivery.sqs", "Queue mailroom-send-email"): 3,
-        ("sns.delivery.sqs", "Queue mailroom-feedback"): 2 * 3,
+        ("ses.email", "ConfigurationSet mailroom"): ORDERS,
+        ("sns.publish", "Topic mailroom-order-confirmations"): ORDERS,
+        ("sns.publish", "Topic mailroom-ses-delivery-notifications"): 2 * ORDERS,
+        ("sns.delivery.sqs", "Queue mailroom-send-email"): ORDERS,
+        ("sns.delivery.sqs", "Queue mailroom-feedback"): 2 * ORDERS,
     }.items():
         assert found[key] == number, key
-    for function, queue, number in (("send-email", "send-email", 3), ("record-feedback", "feedback", 2 * 3)):
+    for function, queue, number in (("send-email", "send-email", ORDERS), ("record-feedback", "feedback", 2 * ORDERS)):
         handed = found["lambda.request", f"Function mailroom-{function}"]
         assert handed >= number  # on a busy machine a message may come twice
         assert found["sqs.request", f"Queue mailroom-{queue}"] == number + 2 * handed
-    assert found["dynamodb.write", "Table mailroom-EmailDeliveries"] >= 3 * 3
+    assert found["lambda.request", "Function mailroom-reputation-guard"] >= 1
+    assert found["dynamodb.write", "Table mailroom-EmailDeliveries"] >= 3 * ORDERS
     assert found["logs.gb", "LogGroup /aws/lambda/mailroom-send-email"] > 0
-    assert {point.metric.name: point.quantity for point in emails.points}["EmailsSent"] == 3
+    assert {point.metric.name: point.quantity for point in emails.points}["EmailsSent"] == ORDERS
     assert not [each for each in emails.counts if "notify" in each.resource]
-    assert {point.metric.name for point in probe.points} >= {"OldestOpenEmail", "ProbeFailures"}
-    assert counted(iter(probe.counts))["ses.email", "ConfigurationSet mailroom"] == 1
 
 
 @pytest.mark.local
-def test_what_was_counted_names_what_the_program_registers(shop: tuple[LocalAws, Usage]) -> None:
-    aws, usage = shop
-    assert aws.deployment is not None
-    bill = make_bill(aws.deployment.created, usage)
-    known = {f"{each.type.rsplit(':', 1)[-1]} {each.name}" for each in aws.deployment.created}
+def test_each_schedules_use_is_what_its_function_did(shop: Shop) -> None:
+    found = {each.name: counted(iter(each.counts)) for each in shop.usage.activities}
+    points_of = {each.name: {point.metric.name for point in each.points} for each in shop.usage.activities}
+    assert points_of["mailroom-probe"] >= {"OldestOpenEmail", "ProbeFailures"}
+    assert sum(number for (price, _), number in found["mailroom-probe"].items() if price == "ses.email") == 1
+    ran = [key for key in found["mailroom-brake"] if key[0] == "lambda.request"]
+    assert ran == [("lambda.request", "Function mailroom-brake")]
+    assert found["mailroom-brake"]["lambda.request", "Function mailroom-brake"] == 1
+    assert found["mailroom-cost-report"]["lambda.request", "Function mailroom-cost-report"] == 1
+    assert sum(number for (price, _), number in found["mailroom-cost-report"].items() if price == "ses.email") == 1
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(("price", "factor"), CLOSE.items())
+def test_the_functions_themselves_count_what_the_run_used(shop: Shop, price: str, factor: Decimal) -> None:
+    used = sum((each.quantity for each in shop.usage.activities[0].counts if each.price == price), Decimal(0))
+    assert used / factor <= shop.metered[price] <= used * factor
+
+
+@pytest.mark.local
+def test_the_functions_themselves_count_each_run_and_its_trace(shop: Shop) -> None:
+    assert shop.runs > 0
+    assert shop.metered["lambda.request"] == shop.metered["xray.trace"] == shop.runs
+
+
+@pytest.mark.local
+def test_the_estimated_spend_is_close_to_the_bill_of_the_same_run(shop: Shop) -> None:
+    """What the bill has and no function sees is part of the difference: topics' publications, and that each message is
+    taken to have a run and a trace of its own."""
+    assert shop.aws.deployment is not None
+    emails = shop.usage.activities[:1]
+    bill = make_bill(shop.aws.deployment.created, Usage(shop.usage.counted, emails))
+    billed = bill.total.per_thousand * ORDERS / 1000
+    assert billed * Decimal("0.75") <= shop.metered[USD] <= billed * Decimal("1.25")
+    prices = {name: bill.sheet[name.replace("ses.email", "ses.email.essentials")] for name in METERED}
+    assert shop.metered[USD] == sum(prices[name].of(units) for name, units in shop.metered.items() if name != USD)
+
+
+@pytest.mark.local
+def test_what_was_counted_names_what_the_program_registers(shop: Shop) -> None:
+    assert shop.aws.deployment is not None
+    bill = make_bill(shop.aws.deployment.created, shop.usage)
+    known = {f"{each.type.rsplit(':', 1)[-1]} {each.name}" for each in shop.aws.deployment.created}
     assert {line.resource for line in bill.lines} <= known
     assert bill.total.per_thousand > Decimal("0.16")
 

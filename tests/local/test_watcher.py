@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers.telemetry.contract import Lane
 from local import metrics
 from local.alarms import alarms_of, notification
 from local.aws import LocalAws
@@ -359,7 +360,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         aws.deploy()
         running = Watched(aws)
         for schedule in schedules(aws):
-            run_now(aws, schedule)  # an alarm that takes silence for failure would go off otherwise
+            run_now(aws, schedule, at=time.time())  # an alarm that takes silence for failure would go off otherwise
         running.step()
         running.mailed(4)  # those that tell past `notify` say that they are OK for the first time
         yield running
@@ -385,25 +386,36 @@ def test_the_emulator_judges_nothing_and_tells_nobody(watched: Watched) -> None:
 
 
 @pytest.mark.local
-def test_an_alarm_set_by_hand_moves_its_composite_is_told_once_and_is_over_with_the_next_minute(
+def test_an_alarm_set_by_hand_moves_its_composite_which_waits_for_its_suppressor_and_is_told_once(
     watched: Watched,
 ) -> None:
-    child, composite = watched.name("send-queue-waiting-page"), watched.name("pipeline-down-page")
-    watched.cloudwatch.set_alarm_state(AlarmName=child, StateValue="ALARM", StateReason="tried")
-    step = watched.step()
-    assert [(change.alarm, change.after) for change in step.changes] == [(child, "ALARM"), (composite, "ALARM")]
-    assert [notice.alarm for notice in step.told] == [composite]
+    """Two alarms, one after the other: each is over with the next minute, the composite with the last of them."""
+    first, second = watched.name("send-queue-waiting-page"), watched.name("send-email-silent-page")
+    composite = watched.name("pipeline-down-page")
+
+    def set_by_hand(alarm: str) -> Step:
+        watched.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="tried")
+        return watched.step()
+
+    began = set_by_hand(first)
+    assert [(change.alarm, change.after) for change in began.changes] == [(first, "ALARM"), (composite, "ALARM")]
+    assert [(notice.alarm, notice.withheld) for notice in began.notices] == [(composite, "suppressed by WaitPeriod")]
+    state = watched.described()[composite]
+    assert state["StateValue"] == "ALARM"
+    assert int(state["StateUpdatedTimestamp"].timestamp()) == began.at == watched.clock.minute
+    assert int(watched.history(composite)[0]["Timestamp"].timestamp()) == began.at
+    waited = set_by_hand(second)
+    assert {change.alarm: change.after for change in waited.changes} == {first: State.OK, second: State.ALARM}
+    assert [notice.alarm for notice in waited.told] == [composite]
     [raised] = watched.mailed(1)
     assert raised.startswith("ALARM since ")
     assert "send-queue-waiting-page (ALARM since " in raised
-    state = watched.described()[composite]
-    assert state["StateValue"] == "ALARM"
-    assert int(state["StateUpdatedTimestamp"].timestamp()) == step.at == watched.clock.minute
-    assert int(watched.history(composite)[0]["Timestamp"].timestamp()) == step.at
-    again = watched.step()
-    assert {change.alarm: change.after for change in again.changes} == {child: State.OK, composite: State.OK}
+    ended = watched.step()
+    assert {change.alarm: change.after for change in ended.changes} == {second: State.OK, composite: State.OK}
+    assert not ended.told, "its end waits as well"
+    assert [notice.alarm for notice in watched.step().told] == [composite]
     [over] = watched.mailed(1)
-    assert over.startswith("Over after 1 min ")
+    assert over.startswith("Over after 2 min ")
     assert watched.mailed() == []
 
 
@@ -429,7 +441,8 @@ def test_orders_become_the_points_that_aws_would_have(watched: Watched) -> None:
         return value(watched.watcher.collector.store, MetricKey.of(namespace, name, dimensions), step.at, "Sum")
 
     assert total("AWS/SNS", "NumberOfMessagesPublished", of_topic) == 4
-    assert total("AWS/SNS", "NumberOfNotificationsFilteredOut-NoMessageAttributes", of_topic) == 1
+    # Once by each lane's subscription.
+    assert total("AWS/SNS", "NumberOfNotificationsFilteredOut-NoMessageAttributes", of_topic) == len(Lane)
     assert total("AWS/SQS", "NumberOfMessagesSent", queue) == 3
     assert total("AWS/Lambda", "Invocations", of_function) >= 1
     assert total("AWS/Lambda", "Errors", of_function) == 0
