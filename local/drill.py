@@ -119,6 +119,8 @@ class Drill:
         self._schedules = schedules(aws)
         self._mapped = {each["UUID"]: each["EventSourceArn"].rsplit(":", 1)[-1] for each in _mappings(aws)}
         self._boxes = addresses(aws.client("sqs"))
+        self.unattended: set[str] = set()
+        """Names of queues that nobody takes from, and is not waited for."""
 
     @property
     def now(self) -> int:
@@ -212,8 +214,9 @@ class Drill:
 
     def _waiting(self, all_back: bool) -> bool:
         held = queues(self.aws)
-        enabled = [self._mapped[each["UUID"]] for each in _mappings(self.aws) if each["State"] == "Enabled"]
-        return any(message["IsVisible"] or all_back for queue in enabled for message in held[queue])
+        enabled = {self._mapped[each["UUID"]] for each in _mappings(self.aws) if each["State"] == "Enabled"}
+        attended = enabled - self.unattended
+        return any(message["IsVisible"] or all_back for queue in attended for message in held[queue])
 
     # What is seen
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from local import calls, kept_alarms, known_actions, published
+from local import calls, kept_alarms, known_actions, published, reserved
 from local.config import ROOT
 
 HOST: Final = "127.0.0.1"
@@ -210,6 +210,7 @@ def _serve() -> None:
     atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
     kept_alarms.install()
     known_actions.install()
+    reserved.install()
     calls.install()
     published.install()
     runpy.run_module("ministack", run_name="__main__")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from local import reserved
 from local.aws import LocalAws
 from local.deployer.guards import Guards
 from local.deployer.model import Account, Declared, DeploymentError, Json
@@ -96,6 +97,16 @@ def test_alarms_and_dashboards_are_asked_for_on_their_kind_and_not_on_everything
 ) -> None:
     asked = on_every(lambda *_request: found, lambda *_request: action)
     assert asked("monitoring", "POST", "/", {}, b"", {}, "eu-west-1", "1234") == resource
+
+
+@pytest.mark.parametrize(("of_version", "of_function", "found"), [(None, 0, 0), (None, None, None), (3, 0, 3)])
+def test_a_functions_reserved_concurrency_holds_for_its_versions(
+    of_version: int | None, of_function: int | None, found: int | None
+) -> None:
+    functions: dict[str, Json] = {"send": {"concurrency": of_function, "config": {}}}
+    own = reserved.shared(lambda record, _config: record.get("concurrency"), functions)
+    assert own({"concurrency": of_version}, {"FunctionName": "send"}) == found
+    assert own({"concurrency": of_version}, {"FunctionName": "another"}) == of_version
 
 
 @pytest.mark.local

@@ -176,10 +176,10 @@ def plain(mail: EmailMessage) -> str:
 
 def points(alarm: dict[str, Any], state: str = "ALARM") -> list[float]:
     """Data points, newest first, that put a metric alarm into ALARM, or into OK; there are none without data."""
-    factor = {"ALARM": 1.5, "OK": 0.5, "INSUFFICIENT_DATA": None}[state]
-    if factor is None or "AlarmRule" in alarm:
+    over = {"ALARM": 1.5, "OK": 0.5, "INSUFFICIENT_DATA": None}[state]
+    if over is None or "AlarmRule" in alarm:
         return []
-    assert "Greater" in alarm["ComparisonOperator"], "of what is too little, other points are bad"
+    factor = over if "Greater" in alarm["ComparisonOperator"] else 2 - over  # of what is too little, less is bad
     return [factor * float(alarm["Threshold"])] * int(alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]))
 
 
