@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Final
+
+from botocore.exceptions import ClientError
 
 from local.deployer.model import Account, Create, Declared, DeploymentError, Json, State, pascal, tag_list
 
@@ -78,8 +79,12 @@ def _encryption(given: Any) -> Json:
 def log_group(declared: Declared, account: Account) -> State:
     logs, name, tags = account.client("logs"), declared.physical(512), declared.tags()
     # An invocation that ends after the account was emptied writes its log all the same, and so brings its group back.
-    with suppress(logs.exceptions.ResourceNotFoundException):
+    # By its code: a client makes the classes of its errors when first asked, and two threads may be told of different ones.
+    try:
         logs.delete_log_group(logGroupName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
     logs.create_log_group(
         logGroupName=name,
         tags=tags,
