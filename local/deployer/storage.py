@@ -79,7 +79,7 @@ def _encryption(given: Any) -> Json:
 def log_group(declared: Declared, account: Account) -> State:
     logs, name, tags = account.client("logs"), declared.physical(512), declared.tags()
     # An invocation that ends after the account was emptied writes its log all the same, and so brings its group back.
-    # By its code: a client makes the classes of its errors when first asked, and two threads may be told of different ones.
+    # By its code: a client makes the classes of its errors when first asked, and two threads may get different ones.
     try:
         logs.delete_log_group(logGroupName=name)
     except ClientError as error:
