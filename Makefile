@@ -30,7 +30,7 @@ emulator: $(STAMP) ## an empty local AWS, for `pulumi up -s local`; Ctrl-C stops
 	@$(BIN)/python -m local.demo empty
 
 test: $(STAMP) ## every test, save the long proofs
-	@$(BIN)/python -m pytest -m "not proof" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "not proof" -n 2 --dist loadfile --no-loadscope-reorder
 
 proof: $(STAMP) ## the long proofs
 	@$(BIN)/python -m pytest -m proof
