@@ -1,4 +1,4 @@
-"""A bounded sample of the simulation in bench/guards.py, and that it sees what the guard would see."""
+"""A bounded sample of the simulation in bench/guards/, and that it sees what the guard would see."""
 
 from __future__ import annotations
 
@@ -9,28 +9,14 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from bench.guards import (
-    COMPLAINT_COURSES,
-    COURSES,
-    GOOD,
-    GUARD,
-    PLAIN,
-    REVIEW,
-    VOLUMES,
-    Constant,
-    Course,
-    Outcome,
-    Seen,
-    Trace,
-    account_rate,
-    goes_wrong,
-    guarded,
-    one_trial,
-    one_year,
-    share_over,
-    sums,
-    traffic,
-)
+from bench.guards.account import REVIEW, account_rate
+from bench.guards.guard import Seen, guarded
+from bench.guards.sides import GUARD, PLAIN, share_over
+from bench.guards.simulation import Outcome
+from bench.guards.steady import Constant, one_year
+from bench.guards.traffic import COMPLAINT_COURSES, COURSES, GOOD, VOLUMES, Course, Trace, sums, traffic
+from bench.guards.trials import one_trial
+from bench.guards.worsening import goes_wrong
 from handlers.guarding.brake import Lane
 from handlers.guarding.reputation import Finding, evidence
 from handlers.guarding.tally import BOUNCED, COMPLAINED, HOUR, JUDGED, SLOT, Hour, Start

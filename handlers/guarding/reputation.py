@@ -6,7 +6,7 @@ is judged over two windows: the last hour, which shows at once what goes wrong f
 volume, which shows what goes wrong slowly. A window is evidence only if the rate is over the level for certain: the
 Clopper-Pearson lower confidence bound, which is exact, is above it (Clopper and Pearson, Biometrika 26, 1934).
 
-Levels, certainties and volumes are those of the simulation (bench/guards.py, docs/guards-simulation.md).
+Levels, certainties and volumes are those of the simulation (bench/guards/, docs/guards-simulation.md).
 """
 
 from __future__ import annotations
