@@ -173,8 +173,8 @@ def as_expected(situation: str, found: list[Point]) -> str:
     return ""
 
 
-def run() -> dict[str, list[Point]]:
-    """Every situation in EXPECTED, and what was emitted in it."""
+def run() -> Iterator[tuple[str, list[Point]]]:
+    """Every situation in EXPECTED as it happens, and what was emitted in it."""
     for name in [name for name in sys.modules if name.split(".")[0] == "handlers" or name.startswith("tests.handlers")]:
         del sys.modules[name]
     with mock_aws(), patch.dict(os.environ, ENVIRONMENT):
@@ -186,19 +186,18 @@ def run() -> dict[str, list[Point]]:
         with patch.dict(os.environ, brakes.SETTINGS | {"CONTROL_TABLE": ENVIRONMENT["CONTROL_TABLE"]}):
             brake = importlib.import_module(BRAKE)
         logged = _logged(*entries, brake)
-        found = dict(_orders(send_email))
-        found |= dict(_events(send_email, record_feedback))
-        found |= dict(_probes(probe, record_feedback))
-        found |= dict(_outcomes(reputation_guard))
-        found |= dict(_brake(brake, brakes))
-        found |= dict(_gate(send_email))
-        found |= dict(_money(cost_guard, cost_report))
+        yield from _orders(send_email)
+        yield from _events(send_email, record_feedback)
+        yield from _probes(probe, record_feedback)
+        yield from _outcomes(reputation_guard)
+        yield from _brake(brake, brakes)
+        yield from _gate(send_email)
+        yield from _money(cost_guard, cost_report)
     # What ends at the outermost edge is counted there as put off, whatever it was.
     if (caught := logged.getvalue().count("Traceback")) != 2:
         raise AssertionError(
             f"{caught} exceptions were caught at an edge, expected two, of the ledger and the tally that are not there"
         )
-    return found
 
 
 def _make_account() -> None:

@@ -116,17 +116,19 @@ def noticed(mutants: Iterable[Mutant]) -> Iterator[tuple[Mutant, str]]:
 
 
 def _shown(mutant: Mutant) -> str:
-    """What is wrong in a captured run of the mutant."""
+    """The first that is wrong in a captured run of the mutant."""
     logging.getLogger("aws_xray_sdk").setLevel(logging.CRITICAL)
     if mutant.module:
         sys.meta_path.insert(0, _Changed(mutant))
+    happened = set()
     try:
-        found = run()
+        for situation, points in run():
+            if fault := as_expected(situation, points):
+                return fault
+            happened.add(situation)
     except Exception as error:
         return f"the run breaks: {type(error).__name__}: {error}"
-    faults = [f"{situation}: did not happen" for situation in EXPECTED if situation not in found]
-    faults += [fault for situation, points in found.items() if (fault := as_expected(situation, points))]
-    return "; ".join(faults)
+    return "; ".join(f"{situation}: did not happen" for situation in EXPECTED if situation not in happened)
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):

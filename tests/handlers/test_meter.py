@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from handlers.adapters import ses
 from handlers.adapters.control import Control
 from handlers.adapters.ledger import DynamoLedger
 from handlers.adapters.ses import Mailer
@@ -209,7 +210,7 @@ def test_dynamodb_is_counted_by_its_own_word_and_a_failed_condition_as_a_write(
 def test_emails_are_counted_by_recipient_and_what_may_have_been_one_as_well(
     meter: Meter, counted: Counted, dynamodb: DynamoDBClient
 ) -> None:
-    client = meter.watch(boto3.client("sesv2"))
+    client = meter.watch(boto3.client("sesv2", config=ses.CONFIG))
     client.create_email_identity(EmailIdentity="orders@mail.example.com")
     answers: list[Any] = []
     client.meta.events.register("before-send.sesv2.SendEmail", lambda **_: answers.pop(0) if answers else None)
