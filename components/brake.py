@@ -7,7 +7,7 @@ import pulumi
 
 from components.checks import refuse, short_enough
 from components.consumer import BATCH_SIZE, HandlerRuntime, handler_function
-from components.queues import encrypted_only, plain_queue
+from components.queues import own_queue
 from components.schedule import SCHEDULED_TIME, every, scheduled
 from components.stream import follow, reads
 from components.watch import (
@@ -110,9 +110,7 @@ class Brake(pulumi.ComponentResource):
 
         # Kept to be looked at, not to be run again: the next run looks at the table itself. No alarm watches it, as
         # each run that fails tells so by itself.
-        dlq = plain_queue(self, f"{name}-brake-dlq")
-        if args.get("require_tls", True):
-            encrypted_only(self, f"{name}-brake-dlq", dlq)
+        dlq = own_queue(self, f"{name}-brake-dlq", require_tls=args.get("require_tls", True))
         function = handler_function(
             self,
             f"{name}-brake",

@@ -11,7 +11,7 @@ from components.checks import between, refuse, short_enough
 from components.consumer import HandlerRuntime, handler_function
 from components.function import ASYNC_RETRIES, LOG_RETENTION_DAYS
 from components.policy import Statement
-from components.queues import encrypted_only, plain_queue
+from components.queues import own_queue
 from components.schedule import SCHEDULED_TIME, scheduled
 from components.watch import HOUR, Graph, Series, Watch, filled
 
@@ -97,9 +97,7 @@ class CostReport(pulumi.ComponentResource):
         runtime = args["runtime"]
 
         # Kept to be looked at, and to be run again by hand. No alarm watches it: the function's errors tell.
-        dlq = plain_queue(self, f"{name}-cost-report-dlq")
-        if args.get("require_tls", True):
-            encrypted_only(self, f"{name}-cost-report-dlq", dlq)
+        dlq = own_queue(self, f"{name}-cost-report-dlq", require_tls=args.get("require_tls", True))
         function = handler_function(
             self,
             f"{name}-cost-report",

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from components.checks import refuse, short_enough
 from components.policy import Document, account_of, account_root, document, encrypted_transport_only
-from components.queues import SubscribedQueue, encrypted_only, not_empty, plain_queue, queue_series
+from components.queues import SubscribedQueue, not_empty, own_queue, queue_series
 from components.watch import (
     FIVE_MINUTES,
     MINUTE,
@@ -156,9 +156,7 @@ class OrderIntake(pulumi.ComponentResource):
             )
             for lane, queue in QUEUES.items()
         }
-        quarantine = plain_queue(self, f"{name}-quarantine")
-        if require_tls:
-            encrypted_only(self, f"{name}-quarantine", quarantine)
+        quarantine = own_queue(self, f"{name}-quarantine", require_tls=require_tls)
 
         self._sends = sends
         self._topic_name = topic.name

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from components.checks import between, refuse, short_enough
 from components.consumer import HandlerRuntime, handler_function
 from components.function import ALIAS
-from components.queues import encrypted_only, plain_queue
+from components.queues import own_queue
 from components.schedule import LEAST_EVENT_AGE, every, scheduled
 from components.sender import MAX_DELIVERY_SECONDS
 from components.watch import (
@@ -99,9 +99,7 @@ class Prober(pulumi.ComponentResource):
 
         # Kept to be looked at, not to be run again. No alarm watches it: a run that fails is counted by the function's
         # errors, and one that never ran is missed by the alarm on probes, which takes silence for failure.
-        dlq = plain_queue(self, f"{name}-probe-dlq")
-        if args.get("require_tls", True):
-            encrypted_only(self, f"{name}-probe-dlq", dlq)
+        dlq = own_queue(self, f"{name}-probe-dlq", require_tls=args.get("require_tls", True))
         function = handler_function(
             self,
             f"{name}-probe",

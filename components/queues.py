@@ -218,14 +218,17 @@ def plain_queue(
     )
 
 
-def encrypted_only(parent: pulumi.Resource, name: str, queue: aws.sqs.Queue) -> aws.sqs.QueuePolicy:
-    """The policy of a queue that only the account's own identities use, and not over plain HTTP."""
-    return aws.sqs.QueuePolicy(
-        name,
-        queue_url=queue.url,
-        policy=document([encrypted_transport_only("sqs:*", queue.arn)]),
-        opts=pulumi.ResourceOptions(parent=parent),
-    )
+def own_queue(parent: pulumi.Resource, name: str, *, require_tls: bool) -> aws.sqs.Queue:
+    """A queue that only the account's own identities use and, with `require_tls`, not over plain HTTP."""
+    queue = plain_queue(parent, name)
+    if require_tls:
+        aws.sqs.QueuePolicy(
+            name,
+            queue_url=queue.url,
+            policy=document([encrypted_transport_only("sqs:*", queue.arn)]),
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+    return queue
 
 
 def queue_policy(

@@ -6,7 +6,7 @@ import pulumi
 
 from components.checks import refuse, short_enough
 from components.consumer import HandlerRuntime, handler_function
-from components.queues import encrypted_only, plain_queue
+from components.queues import own_queue
 from components.stream import follow, reads
 from components.watch import HOUR, Alarm, Board, Comparison, Graph, Missing, Severity, Watch, filled, own
 from handlers.guarding.tally import outcomes
@@ -58,9 +58,7 @@ class ReputationGuard(pulumi.ComponentResource):
 
         # Kept to be looked at. No alarm watches it: the next outcome has the same tally judged again, and as long as
         # that fails, too, the function's errors page.
-        dlq = plain_queue(self, f"{name}-reputation-guard-dlq")
-        if args.get("require_tls", True):
-            encrypted_only(self, f"{name}-reputation-guard-dlq", dlq)
+        dlq = own_queue(self, f"{name}-reputation-guard-dlq", require_tls=args.get("require_tls", True))
         function = handler_function(
             self,
             f"{name}-reputation-guard",

@@ -76,7 +76,7 @@ class Overview:
     """The stack at a glance.
 
     Attributes:
-        resort: whether the last resort is attached; None where that cannot be view.
+        resort: whether the last resort is attached; None where that cannot be seen.
         changes: the latest engagements and releases of all lanes, newest first.
     """
 

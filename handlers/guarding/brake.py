@@ -127,7 +127,7 @@ def engage(lane: Lane, hold: Hold) -> Lane:
     if hold.holder in lane.holds:
         return lane
     change = Change(at=hold.since, what="engaged", holder=hold.holder, by=hold.by, reason=hold.reason)
-    return _changed(lane, change, holds={**lane.holds, hold.holder: hold})
+    return replace(_with(change, lane), holds={**lane.holds, hold.holder: hold})
 
 
 def release(lane: Lane, *, by: str, reason: str, start: Start, holders: Collection[Holder] = tuple(Holder)) -> Lane:
@@ -140,17 +140,16 @@ def release(lane: Lane, *, by: str, reason: str, start: Start, holders: Collecti
     change = Change(at=start.at, what="released", holder=",".join(let_go), by=by, reason=reason)
     trial = lane.trial or Holder.REPUTATION in let_go
     if left:
-        return _changed(lane, change, holds=left, trial=trial)
-    return _changed(lane, change, holds={}, stage=0, stage_since=None, trial=trial, start=start)
+        return replace(_with(change, lane), holds=left, trial=trial)
+    return replace(_with(change, lane), holds={}, stage=0, stage_since=None, trial=trial, start=start)
 
 
 def pass_trial(lane: Lane, *, at: datetime, by: str, reason: str) -> Lane:
     """The lane after its reputation has proved good; unchanged if it is not on trial."""
     if lane.held or not lane.trial:
         return lane
-    return _changed(
-        lane, Change(at=at, what="trial passed", holder=Holder.REPUTATION, by=by, reason=reason), trial=False
-    )
+    change = Change(at=at, what="trial passed", holder=Holder.REPUTATION, by=by, reason=reason)
+    return replace(_with(change, lane), trial=False)
 
 
 def advance(lane: Lane, at: datetime) -> Lane:
@@ -165,6 +164,7 @@ def advance(lane: Lane, at: datetime) -> Lane:
     return replace(lane, stage=lane.stage + 1, stage_since=at)
 
 
-def _changed(lane: Lane, change: Change, **fields: object) -> Lane:
+def _with(change: Change, lane: Lane) -> Lane:
+    """The lane that remembers a change, which is to come with its next revision."""
     change = replace(change, revision=lane.revision + 1)
-    return replace(lane, changes=(*lane.changes, change)[-CHANGES_KEPT:], **fields)  # type: ignore[arg-type]
+    return replace(lane, changes=(*lane.changes, change)[-CHANGES_KEPT:])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 from pulumi.runtime import mocks
 
+from components.watch import Watch
 from observability.program import recorder as recording
 from observability.program import resources
 from observability.program.recorder import RecordingMonitor
@@ -99,6 +100,25 @@ def record(
 
     pulumi.runtime.test(run)()  # type: ignore[no-untyped-call]
     return recorder, outputs
+
+
+class Watched(Protocol):
+    """A component that says what is to be watched of it."""
+
+    def watch(self) -> Watch: ...
+
+
+def watch_of(make: Callable[[], Watched]) -> Watch:
+    """What a component that `make` makes wants watched."""
+    watches: list[Watch] = []
+
+    def build() -> Watched:
+        component = make()
+        watches.append(component.watch())
+        return component
+
+    record(build)
+    return watches[0]
 
 
 def _type_and_name(urn: str) -> str:

@@ -14,7 +14,7 @@ from handlers.adapters.control import LANE
 from handlers.guarding import brake as rules
 from handlers.telemetry.contract import BRAKE_ENGAGED, BRAKE_FAULTS
 from tests.components import parts
-from tests.components.recorder import Recorder, record
+from tests.components.recorder import Recorder, record, watch_of
 
 ALIAS = "arn:aws:lambda:us-east-1:123456789012:function:shop-brake:live"
 DLQ = "arn:aws:sqs:us-east-1:123456789012:shop-brake-dlq"
@@ -48,15 +48,7 @@ def built(**changes: object) -> Recorder:
 
 
 def watched() -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> Brake:
-        brake = Brake("shop", arguments())
-        watches.append(brake.watch())
-        return brake
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: Brake("shop", arguments()))
 
 
 def alarm(name: str) -> Alarm:

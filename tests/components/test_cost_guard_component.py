@@ -17,7 +17,7 @@ from handlers.telemetry.contract import ESTIMATED_SPEND, Lane
 from local.deployer.permissions import allows, may_assume
 from local.twin.access import refused
 from tests.components import parts
-from tests.components.recorder import ACCOUNT, REGION, Recorder, record
+from tests.components.recorder import ACCOUNT, REGION, Recorder, record, watch_of
 
 CONTROL = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/control"
 TICKET = f"arn:aws:sns:{REGION}:{ACCOUNT}:ticket"
@@ -48,15 +48,7 @@ def built(**changes: object) -> Recorder:
 
 
 def watched(**changes: object) -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> CostGuard:
-        guard = CostGuard("shop", arguments(**changes))
-        watches.append(guard.watch())
-        return guard
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: CostGuard("shop", arguments(**changes)))
 
 
 def alarm(name: str, **changes: object) -> Alarm:

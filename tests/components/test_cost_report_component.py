@@ -12,7 +12,7 @@ from components.cost_report import CostReport, CostReportArgs
 from components.watch import Expression, Graph, Severity, Watch
 from handlers.environment import CostReport as Environment
 from tests.components import parts
-from tests.components.recorder import Recorder, record
+from tests.components.recorder import Recorder, record, watch_of
 
 ALIAS = "arn:aws:lambda:us-east-1:123456789012:function:shop-cost-report:live"
 DLQ = "arn:aws:sqs:us-east-1:123456789012:shop-cost-report-dlq"
@@ -38,15 +38,7 @@ def built(**changes: object) -> Recorder:
 
 
 def watched() -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> CostReport:
-        report = CostReport("shop", arguments())
-        watches.append(report.watch())
-        return report
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: CostReport("shop", arguments()))
 
 
 def test_the_role_may_do_exactly_this() -> None:

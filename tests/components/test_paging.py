@@ -13,7 +13,7 @@ from components.watch import Graph, Severity, Watch
 from handlers.environment import Notify
 from handlers.paging.retrying import retry_after
 from tests.components import parts
-from tests.components.recorder import Recorder, queue_url, record
+from tests.components.recorder import Recorder, queue_url, record, watch_of
 
 BASE = "us-east-1:123456789012"
 QUEUE = f"arn:aws:sqs:{BASE}:shop-notify"
@@ -192,15 +192,7 @@ def test_an_address_that_is_given_twice_is_refused() -> None:
 
 
 def watched() -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> Paging:
-        paging = Paging("shop", args())
-        watches.append(paging.watch())
-        return paging
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: Paging("shop", args()))
 
 
 def test_what_keeps_it_from_telling_goes_past_it_and_wakes_somebody() -> None:

@@ -13,7 +13,7 @@ from components.watch import Alarm, Graph, Missing, Series, Severity, Watch
 from handlers.environment import Probe
 from handlers.telemetry.contract import OLDEST_OPEN_EMAIL, PROBE_FAILURES
 from tests.components import parts
-from tests.components.recorder import Recorder, record
+from tests.components.recorder import Recorder, record, watch_of
 
 ALIAS = "arn:aws:lambda:us-east-1:123456789012:function:shop-probe:live"
 DLQ = "arn:aws:sqs:us-east-1:123456789012:shop-probe-dlq"
@@ -35,15 +35,7 @@ def built(**changes: object) -> Recorder:
 
 
 def watched(**changes: object) -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> Prober:
-        prober = Prober("shop", arguments(**changes))
-        watches.append(prober.watch())
-        return prober
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: Prober("shop", arguments(**changes)))
 
 
 def alarm(name: str, **changes: object) -> Alarm:

@@ -12,7 +12,7 @@ from components.watch import Alarm, Expression, Graph, Missing, Severity, Watch
 from handlers.environment import ReputationGuard as Environment
 from handlers.telemetry.contract import REPUTATION_WARNINGS
 from tests.components import parts
-from tests.components.recorder import ACCOUNT, REGION, Recorder, record
+from tests.components.recorder import ACCOUNT, REGION, Recorder, record, watch_of
 
 CONTROL = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/control"
 STREAM = f"{CONTROL}/stream/2026-11-23T00:00:00.000"
@@ -32,15 +32,7 @@ def built(**changes: object) -> Recorder:
 
 
 def watched() -> Watch:
-    watches: list[Watch] = []
-
-    def build() -> ReputationGuard:
-        guard = ReputationGuard("shop", arguments())
-        watches.append(guard.watch())
-        return guard
-
-    record(build)
-    return watches[0]
+    return watch_of(lambda: ReputationGuard("shop", arguments()))
 
 
 def alarm(name: str) -> Alarm:
