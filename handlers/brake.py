@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from handlers.adapters.control import Control, lane_of
 from handlers.adapters.sluice import Gates, NotTaken, Sluice
 from handlers.environment import Brake
 from handlers.guarding.brake import Change, Lane, advance
+from handlers.schedule import due
 from handlers.telemetry import contract, tracing
 from handlers.telemetry.contract import Property
 from handlers.telemetry.logs import make_logger
@@ -66,7 +67,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     for lane, change in news:
         tell(lane, change)
     names = sorted({record["dynamodb"]["Keys"]["key"]["S"] for record in records} if records else env.lanes)
-    at = None if records else moment(event.get("at", ""))
+    at = None if records else due(event)
     settled = dict(zip(names, workers.map(partial(settle, at=at, context=context), names), strict=True))
     lanes = [settled.get(name) or control.lane(name) for name in env.lanes]
     tell_held([lane for lane in lanes if lane.held], let_go=any(change.what == "released" for _, change in news))
@@ -135,14 +136,6 @@ def tell_held(held: Sequence[Lane], *, let_go: bool) -> None:
 def written(records: Iterable[Mapping[str, Any]]) -> list[Lane]:
     """The lanes in records of the stream, each as that write left it."""
     return [lane_of(image) for record in records if (image := record["dynamodb"].get("NewImage"))]
-
-
-def moment(text: str) -> datetime:
-    """A schedule's time; now where there is none, as an emulator may leave Scheduler's keyword as it is."""
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return datetime.now(UTC)
 
 
 def pause(context: Any, seconds: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import boto3
@@ -23,6 +23,7 @@ from handlers.mail.letter import Letter
 from handlers.reporting.figures import Month, emails_in, figures
 from handlers.reporting.recommendations import Facts, recommend
 from handlers.reporting.rendering import render_report
+from handlers.schedule import due
 from handlers.telemetry import tracing
 from handlers.telemetry.logs import make_logger
 from handlers.telemetry.spend import Meter
@@ -52,7 +53,7 @@ _Fact = TypeVar("_Fact")
 @meter.metered
 def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ARG001 - Lambda's signature
     """`{"at": "2026-11-01T06:00:00Z"}` reports October; without it, the month before this one is reported."""
-    month = Month.of(moment(event.get("at"))).before
+    month = Month.of(due(event)).before
     letter = report(month)
     reply = sesv2.send_email(
         FromEmailAddress=env.from_address,
@@ -111,12 +112,3 @@ def reason(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, ClientError):
         return f"{error.operation_name} answered {error.response['Error'].get('Code', 'an error')}"
     return type(error).__name__
-
-
-def moment(at: object) -> datetime:
-    """The time that a schedule was due, as EventBridge Scheduler writes it; now, where it says none.
-
-    Raises:
-        ValueError: it is no time.
-    """
-    return datetime.fromisoformat(at) if isinstance(at, str) else datetime.now(UTC)
