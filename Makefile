@@ -33,7 +33,7 @@ test: $(STAMP) ## every test, save the long proofs
 	@$(BIN)/python -m pytest -m "not proof" -n 2 --dist loadfile --no-loadscope-reorder
 
 proof: $(STAMP) ## the long proofs
-	@$(BIN)/python -m pytest -m proof
+	@$(BIN)/python -m pytest -m proof -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## format, lint, types, import rules and the fast tests; changes nothing
 	@$(BIN)/ruff format --check $(SOURCES)
