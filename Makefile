@@ -4,12 +4,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-SOURCES := __main__.py settings.py components handlers observability local ops tests bench
+SOURCES := __main__.py settings.py components handlers observability policies bootstrap local ops road tests bench
 export PULUMI_ERROR_OUTPUT_STRING := true
 export PYTHONPATH := .
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(STAMP): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 2; }
@@ -57,8 +57,41 @@ incidents: $(STAMP) ## replay what is on record, and see that every change to an
 	@$(BIN)/python -m observability replay tests/incidents --stack prod --brief
 	@$(BIN)/python -m observability mutate tests/incidents --stack prod
 
+policies: $(STAMP) ## judge the stacks by the rules in docs/policies.md (STACK=prod)
+	@$(BIN)/python -m policies check $(if $(STACK),--stack "$(STACK)")
+
 review: $(STAMP) ## what the working tree changes, for a reviewer; writes build/review/ (BASE=main)
 	@$(BIN)/python -m observability review --base "$(or $(BASE),main)"
+
+preview: $(STAMP) ## what a deployment would change, and what the policies say of it (STACK=dev; STACK=local needs no account)
+	@$(BIN)/python -m road preview --stack "$(STACK)"
+
+deploy: $(STAMP) ## deploy a stack, unless a mandatory policy is broken (STACK=dev; STACK=local goes to what `make emulator` runs)
+	@$(BIN)/python -m road deploy --stack "$(STACK)" $(if $(ENDPOINT),--endpoint "$(ENDPOINT)") $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
+
+gate: $(STAMP) ## whether a deployment may stand: a probe comes out as an email, and nothing pages (STACK=dev; TIMEOUT=300)
+	@$(BIN)/python -m ops --stack "$(or $(STACK),local)" $(if $(OUTPUTS),--outputs "$(OUTPUTS)") gate --timeout "$(or $(TIMEOUT),300)"
+
+promotion: $(STAMP) ## whether a tag may go to production: it names a release, and is of main (TAG=v1.2.3 MAIN=origin/main)
+	@$(BIN)/python -m road promotion $(if $(TAG),--tag "$(TAG)") $(if $(MAIN),--main "$(MAIN)")
+
+comment: $(STAMP) ## the last review as a comment, build/review/comment.md; posted with PR=12
+	@$(BIN)/python -m road comment $(if $(PR),--pull "$(PR)")
+
+rehearse: $(STAMP) ## every step of every workflow here, on the emulator (WITHOUT="check test" leaves out what was run)
+	@$(BIN)/python -m road rehearse --without "$(WITHOUT)"
+
+lint-workflows: $(STAMP) ## check the workflows: their schema, and what makes a workflow unsafe
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --pedantic --no-progress --quiet .github
+
+release: $(STAMP) ## write down what a release has that holds data; then commit and tag it (VERSION=0.2.0)
+	@$(BIN)/python -m policies.release "$(VERSION)"
+
+deployer-policy: $(STAMP) ## write bootstrap/policies/ anew from what the stacks register, which takes their settings into account
+	@$(BIN)/python -m bootstrap.deployer
 
 # The AWS SDK and what only it needs come with the Lambda runtime, so the layer's list leaves them out.
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url
@@ -72,4 +105,4 @@ lock: $(STAMP) ## pin the packages again, with hashes, from requirements/*.in
 clean: ## remove what was built, and the virtual environment
 	rm -rf build .venv
 
-.PHONY: help setup demo up emulator test proof check format bench guards-sim incidents review lock clean
+.PHONY: help setup demo up emulator test proof check format bench guards-sim incidents policies release review preview deploy gate promotion comment rehearse lint-workflows deployer-policy lock clean

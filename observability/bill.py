@@ -177,7 +177,7 @@ def make_bill(
     """
     sheet = sheet or load()
     resources = [each for each in resources if "/" in each.type and not getattr(each, "external", False)]
-    entries = [entry for resource in resources for entry in _standing(resource, sheet)]
+    entries = [entry for resource in resources for entry in standing(resource, sheet)]
     if usage:
         runs = _runs(resources)
         known = [each for each in usage.activities if not each.schedule or each.schedule in runs]
@@ -235,8 +235,8 @@ ANOMALY_BAND: Final = 2
 REGISTERED: Final = "registered"
 
 
-def _standing(resource: Registered, sheet: PriceSheet) -> list[Line | Unpriced]:
-    """What a resource costs for being there."""
+def standing(resource: Registered, sheet: PriceSheet) -> list[Line | Unpriced]:
+    """What a resource costs for being there, and what of it has no price; nothing where it costs nothing."""
     if price := _RULES.get(resource.type):
         return price(resource, sheet)
     if name := sheet.fixed.get(resource.type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pulumi
 from components import packaging
 from local.config import ROOT, stack_config
 from observability.program import Recording
+from observability.program.answers import Answers
 from observability.program.recorder import run_recorded
 from tests.components.recorder import Recorder
 
@@ -33,6 +35,25 @@ def program(stack: str, **overrides: str) -> tuple[Recorder, dict[str, Any]]:
 def recording(stack: str) -> Recording:
     """The same as the toolkit has it."""
     recorder, outputs = program(stack)
+    return Recording(project="mailroom", stack=stack, resources=tuple(recorder.resources), outputs=outputs)
+
+
+class Autonaming(Answers):
+    """Names that the program leaves to Pulumi end as Pulumi ends them, in seven digits of its own."""
+
+    def resource(
+        self, type_: str, name: str, inputs: dict[str, Any], region: str, tags: Mapping[str, str]
+    ) -> tuple[str, dict[str, Any]]:
+        return super().resource(type_, f"{name}-0a1b2c3", inputs, region, tags)
+
+
+@cache
+def deployed(stack: str) -> Recording:
+    """A stack as the engine knows it, with the physical names that it would have."""
+    config = stack_config(stack)
+    recorder = Recorder(root=ROOT, config=config, answers=Autonaming())
+    with patch.object(packaging, "layer_archive", _layer):
+        outputs = run_recorded(ROOT, recorder, project="mailroom", stack=stack, config=config)
     return Recording(project="mailroom", stack=stack, resources=tuple(recorder.resources), outputs=outputs)
 
 

@@ -175,8 +175,8 @@ def _of(resource: Resource, policies: Mapping[str, Resource], names: _Names) -> 
         yield from _identity(resource, policies)
     elif resource.type != _MANAGED:
         subject = next((str(inputs[key]) for key in _SUBJECTS if inputs.get(key)), names.of(resource))
-        for document in _documents(inputs):
-            for grant in _statements(document):
+        for document in documents(inputs):
+            for grant in statements(document):
                 # A policy of a key, a bucket or a queue is about it, whatever star it names.
                 yield replace(grant, target=subject) if grant.target == EVERYTHING and _is_of_one(resource) else grant
 
@@ -188,14 +188,14 @@ def _borne(who: str, inputs: Json, policies: Mapping[str, Resource]) -> Iterator
         yield Grant(who, f"all of {arn}", "what that policy names")
         return
     given = policies[arn].inputs if arn else inputs
-    for document in _documents(given):
-        yield from _statements(document, who)
+    for document in documents(given):
+        yield from statements(document, who)
 
 
 def _identity(resource: Resource, policies: Mapping[str, Resource]) -> Iterator[Grant]:
     who = f"{resource.kind} {resource.physical}"
     if trust := _document(resource.inputs.get("assumeRolePolicy")):
-        for grant in _statements(trust):
+        for grant in statements(trust):
             yield replace(grant, target=who)
     for inline in resource.inputs.get("inlinePolicies") or ():
         yield from _borne(who, inline, policies)
@@ -232,26 +232,26 @@ def _is_of_one(resource: Resource) -> bool:
     return resource.type.startswith(("aws:kms/", "aws:sqs/", "aws:sns/", "aws:s3/", "aws:secretsmanager/", "aws:ecr/"))
 
 
-def _statements(document: Json, who: str = "") -> Iterator[Grant]:
+def statements(document: Json, who: str = "") -> Iterator[Grant]:
     """What a policy says; `who` has it, or else its principals."""
-    for statement in _listed(document.get("Statement")):
+    for statement in as_list(document.get("Statement")):
         if not isinstance(statement, Mapping):
             continue
         condition = _condition(statement.get("Condition") or {})
         denied = statement.get("Effect") == "Deny"
-        for principal in [who] if who else sorted({*_principals(statement)}):
+        for principal in [who] if who else sorted({*principals(statement)}):
             for action in _all_or_but(statement, "Action"):
                 for target in _all_or_but(statement, "Resource") or [EVERYTHING]:
                     yield Grant(principal, action, target, condition, denied)
 
 
 def _all_or_but(statement: Json, key: str) -> list[str]:
-    if excepted := _listed(statement.get(f"Not{key}")):
+    if excepted := as_list(statement.get(f"Not{key}")):
         return [f"all but {', '.join(sorted(map(str, excepted)))}"]
-    return sorted({str(each) for each in _listed(statement.get(key))})
+    return sorted({str(each) for each in as_list(statement.get(key))})
 
 
-def _principals(statement: Json) -> Iterator[str]:
+def principals(statement: Json) -> Iterator[str]:
     if "NotPrincipal" in statement:
         yield "all but " + ", ".join(_of_principal(statement["NotPrincipal"]))
     yield from _of_principal(statement.get("Principal"))
@@ -260,7 +260,7 @@ def _principals(statement: Json) -> Iterator[str]:
 def _of_principal(given: Any) -> Iterator[str]:
     if isinstance(given, Mapping):
         for kind, values in sorted(given.items()):
-            yield from (_principal(kind, each) for each in _listed(values))
+            yield from (_principal(kind, each) for each in as_list(values))
     elif given:
         yield _principal("AWS", given)
 
@@ -286,21 +286,21 @@ _TESTS: Final[Mapping[str, str]] = {
 def _condition(given: Json) -> str:
     """`aws:SourceArn is ...`, by variable; a test that is not in the table is named."""
     return " and ".join(
-        f"{variable} {_TESTS.get(test, test)} {' or '.join(sorted(str(each) for each in _listed(values)))}"
+        f"{variable} {_TESTS.get(test, test)} {' or '.join(sorted(str(each) for each in as_list(values)))}"
         for test, tests in sorted(given.items())
         for variable, values in sorted(tests.items())
     )
 
 
-def _documents(inputs: Json) -> Iterator[Json]:
+def documents(inputs: Json) -> Iterator[Json]:
     """The policies among the properties of a resource, at any depth."""
     for _, value in sorted(inputs.items()):
         if document := _document(value):
             yield document
         elif isinstance(value, Mapping):
-            yield from _documents(value)
+            yield from documents(value)
         elif isinstance(value, list):
-            yield from _documents({f"{place:06}": each for place, each in enumerate(value)})
+            yield from documents({f"{place:06}": each for place, each in enumerate(value)})
 
 
 def _document(value: Any) -> Json | None:
@@ -312,7 +312,7 @@ def _document(value: Any) -> Json | None:
     return value if isinstance(value, Mapping) and "Statement" in value else None
 
 
-def _listed(value: Any) -> Sequence[Any]:
+def as_list(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
