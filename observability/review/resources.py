@@ -42,15 +42,21 @@ HOLDS: Final[Mapping[str, str]] = {
     "rds/cluster": "its databases",
     "rds/instance": "its databases",
     "redshift/cluster": "its databases",
+    "route53/zone": "its name servers, which the domain's registrar points to",
     "s3/bucket": "the objects in it",
     "s3/bucketV2": "the objects in it",
     "secretsmanager/secret": "the secret",
+    "sesv2/configurationSet": "whether it is paused, and what SES has yet to report of its emails",
+    "sesv2/emailIdentity": "its verification and its DKIM keys: SES sends nothing until it has seen new DNS records",
     "sns/topic": "its subscriptions, and messages on their way",
     "sqs/queue": "the messages in it",
     "ssm/parameter": "its value",
     "timestreamwrite/table": "its records",
 }
 """What is lost with a resource of AWS, for those where that is not made again by the next deployment."""
+
+CONFIRMED: Final = frozenset({"email", "email-json", "http", "https"})
+"""Protocols of SNS whose receivers have to confirm a subscription (SNS API reference, Subscribe)."""
 
 OPTIONS: Final = ("protect", "retain_on_delete", "delete_before_replace", "ignore_changes", "replace_on_changes")
 """Resource options that change what a later deployment may do."""
@@ -93,12 +99,23 @@ class Changed:
         """What is lost with it, in words; "" where nothing is."""
         if self.fate not in {Fate.REMOVED, Fate.REPLACED} or self.before is None or self.before.retain_on_delete:
             return ""
-        return HOLDS.get(_module(self.before.type), "")
+        return lost_with(self.before)
 
     @property
     def refused(self) -> bool:
         """Whether the Pulumi CLI will refuse it, as the resource is protected."""
         return self.fate in {Fate.REMOVED, Fate.REPLACED} and self.before is not None and self.before.protect
+
+
+def lost_with(resource: Resource) -> str:
+    """What is lost with a resource, in words; "" where nothing is."""
+    match _module(resource.type), resource.inputs:
+        case "sns/topicSubscription", {"protocol": str(protocol)} if protocol in CONFIRMED:
+            return "its confirmation, which its receiver has to give again"
+        case "lambda/eventSourceMapping", {"startingPosition": _}:
+            return "its place in the stream"
+        case module, _:
+            return HOLDS.get(module, "")
 
 
 def label(resource: Resource) -> str:
@@ -113,7 +130,7 @@ def changes(before: Recording, after: Recording) -> tuple[Changed, ...]:
 
     Components are passed over: what they are made of says it all.
     """
-    pairs, gone, come = _matched(before.resources, after.resources)
+    pairs, gone, come = matched(before.resources, after.resources)
     found = [Changed(fate=Fate.REMOVED, before=each) for each in gone if _counts(each)]
     found += [Changed(fate=Fate.ADDED, after=each) for each in come if _counts(each)]
     compared = [_compared(one, other) for one, other in pairs if _counts(other)]
@@ -202,7 +219,7 @@ def _mentions(value: Any, identities: frozenset[str]) -> bool:
 # Which resource was which
 
 
-def _matched(
+def matched(
     before: Sequence[Resource], after: Sequence[Resource]
 ) -> tuple[list[tuple[Resource, Resource]], list[Resource], list[Resource]]:
     """Pairs of what is the same resource, by URN or alias; what is gone; what is new."""
@@ -234,8 +251,8 @@ def _former(resource: Resource, was: Mapping[str, str]) -> Iterator[str]:
     if parent := was.get(resource.parent):
         start = resource.urn.split("::")[:2]
         name, new, old = resource.name, _name(resource.parent), _name(parent)
-        for each in dict.fromkeys([old + name.removeprefix(new) if name.startswith(new) else name, name]):
-            yield "::".join([*start, qualified(parent, resource.type), each])
+        name = old + name.removeprefix(new) if name.startswith(new) else name
+        yield "::".join([*start, qualified(parent, resource.type), name])
 
 
 def _name(urn: str) -> str:
