@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from components import objectives
+from components.boundary import bound_roles
 from components.brake import Brake
 from components.consumer import TIMEOUT_SECONDS, Handler, HandlerRuntime
 from components.control import ControlTable
@@ -31,6 +32,8 @@ NAME = "mailroom"
 settings = load()
 provider = aws_provider(settings.region, settings.tags, settings.emulator_endpoint)
 opts = pulumi.ResourceOptions(provider=provider)
+if settings.permissions_boundary:
+    bound_roles(settings.permissions_boundary)
 on_aws = not settings.emulator_endpoint  # the emulator lacks TLS, X-Ray, MAIL FROM domains and saved queries
 
 layer = DependencyLayer(NAME, {"content": layer_archive()}, opts)

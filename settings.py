@@ -37,6 +37,8 @@ _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _SLACK: Final = re.compile(r"(?:T[A-Z0-9]{2,}/C[A-Z0-9]{2,})?")
 _GUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _TEAMS: Final = re.compile(rf"(?:{_GUID}/{_GUID}/[^\s/]{{1,256}})?")
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+_POLICY: Final = re.compile(r"(?:arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]{1,512})?", re.ASCII)
 _LOOPBACK: Final = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})")
 _PLACEHOLDER: Final = re.compile(r"(.+\.)?example\.(com|net|org)")
 # What every AWS service takes as a tag's value. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
@@ -119,6 +121,7 @@ class Settings:
     protect_data: bool
     owner: str
     cost_centre: str
+    permissions_boundary: str
     emulator_endpoint: str
 
     @property
@@ -382,6 +385,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "protectData": _YES_NO,
     "owner": _TAG_VALUE,
     "costCentre": _TAG_VALUE,
+    "permissionsBoundary": Rule(
+        _match(_POLICY),
+        "the ARN of a policy, such as arn:aws:iam::123456789012:policy/deployment/mailroom-prod-boundary, or empty",
+        "take it from `pulumi stack output boundaries` in bootstrap/",
+    ),
     "emulatorEndpoint": Rule(
         _loopback,
         "http://127.0.0.1:PORT, or empty for AWS",

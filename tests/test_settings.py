@@ -86,6 +86,9 @@ def test_every_key_of_the_schema_has_a_type_a_description_and_a_default() -> Non
         ("ledgerRetentionDays", "3651"),
         ("owner", ""),
         ("costCentre", "büro;drop"),
+        ("permissionsBoundary", "mailroom-prod-boundary"),
+        ("permissionsBoundary", "arn:aws:iam::123456789012:role/deployment/mailroom-prod-boundary"),
+        ("permissionsBoundary", "arn:aws:iam::1234:policy/mailroom-prod-boundary"),
         ("emulatorEndpoint", "http://10.0.0.5:4566"),
         ("emulatorEndpoint", "https://127.0.0.1:4566"),
         ("emulatorEndpoint", "http://127.0.0.1:4566/path"),
@@ -172,6 +175,8 @@ def test_a_wrong_value_is_refused_by_key_value_what_is_allowed_and_remedy(key: s
         ("urgentLanes", "order-confirmation"),
         ("spendPerHour", "0.01"),
         ("reportEmails", "team@shop.com, boss@shop.com"),
+        ("permissionsBoundary", ""),
+        ("permissionsBoundary", "arn:aws-us-gov:iam::123456789012:policy/deployment/mailroom-prod-boundary"),
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed_pass(key: str, value: str) -> None:
