@@ -37,16 +37,18 @@ sns = meter.watch(boto3.client("sns", config=clients.CONFIG))
 
 
 @meter.metered
-def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ARG001 - Lambda's signature
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """What the schedule sends says nothing. A ledger that cannot be asked for its open emails stops no probe, and then
-    fails the invocation."""
+    fails the invocation. Nobody reads what a scheduled run returns; `ops gate` does, which runs it after a deployment.
+    """
     try:
         measure_oldest_open()
     except Exception:
         log.exception("age of the oldest open email not measured")
         raise
     finally:
-        probe()
+        found = probe()
+    return found
 
 
 def measure_oldest_open() -> None:
@@ -62,8 +64,11 @@ def measure_oldest_open() -> None:
     emit(env.stack, {contract.OLDEST_OPEN_EMAIL: age}, **ids)
 
 
-def probe() -> None:
+def probe() -> dict[str, Any]:
     """Publish an order as an order system does, and say whether the ledger calls its email DELIVERED in time.
+
+    Returns:
+        `orderId`, `status`, `reason` ("" if it was delivered) and `latencyMs` (None if it was not).
 
     An AWS call that fails is a failed probe: an order system would have met the same.
 
@@ -95,6 +100,12 @@ def probe() -> None:
     else:
         log.info("probe delivered", extra=told)
     emit(env.stack, {contract.PROBE_FAILURES: int(finding.failed)}, **told)
+    return {
+        "orderId": order_id,
+        "status": finding.status,
+        "reason": finding.reason,
+        "latencyMs": finding.latency,
+    }
 
 
 def publish(body: str) -> None:

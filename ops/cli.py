@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from handlers.mail.lifecycle import message_id, timestamp
 from handlers.telemetry.contract import Lane
-from ops import brake_cli, overview, quarantine_cli, show, suppressed_cli
+from ops import brake_cli, gate_cli, overview, quarantine_cli, show, suppressed_cli
 from ops.errors import EXIT_CODES, Exit, OpsError, explain
 from ops.follow import AWAITED, QUARANTINED, follow
 from ops.publish import Outcome, Published, Refused, publish, read_lines
@@ -60,6 +60,7 @@ app.add_typer(quarantine_cli.app, name="quarantine")
 app.add_typer(suppressed_cli.app, name="suppressed")
 app.command()(brake_cli.brake)
 app.command()(brake_cli.release)
+app.command()(gate_cli.gate)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for another program.")]
 ShowAddress = Annotated[bool, typer.Option("--show-address", help="Show email addresses in full.")]

@@ -19,6 +19,7 @@ from handlers.adapters.ledger import DynamoLedger
 from ops.errors import Exit, OpsError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
@@ -46,6 +47,11 @@ def _client_config(attempts: int) -> Config:
 ON_AWS = _client_config(attempts=5)
 ON_THIS_MACHINE = _client_config(attempts=2)
 """Nothing throttles here; what does not answer is not running, and its user should hear so at once."""
+
+LONGEST_RUN = 900
+"""Seconds that a function may run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+TO_THE_END = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=LONGEST_RUN)
+"""For a function whose answer is waited for: asked again after a time-out, it would run twice."""
 
 
 def _read_as(kind: Any, exported: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -118,6 +124,9 @@ class Outputs:
     cost_guard_queue_url: str
     cost_guard_dlq_arn: str
     cost_guard_dlq_url: str
+    probe_function_arn: str
+    alarms_topic_arn: str
+    page_topic_arn: str
 
     @classmethod
     def parse(cls, exported: Mapping[str, Any]) -> Outputs:
@@ -178,6 +187,15 @@ class Stack:
     @cached_property
     def lambda_(self) -> LambdaClient:
         return boto3.client("lambda", **self._how)
+
+    @cached_property
+    def waiting_lambda(self) -> LambdaClient:
+        """For functions whose answer is waited for."""
+        return boto3.client("lambda", **self._how | {"config": TO_THE_END})
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        return boto3.client("cloudwatch", **self._how)
 
     @cached_property
     def iam(self) -> IAMClient:

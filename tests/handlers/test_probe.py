@@ -131,7 +131,7 @@ def test_a_probe_goes_in_by_the_topic_comes_out_as_an_email_and_counts_as_nothin
             run(record_feedback, record(told("delivery", order_id, Lane.PROBE)))
 
     monkeypatch.setattr(probe, "sleep", pipeline)
-    probe.handler({}, None)
+    answer = probe.handler({}, None)
     (mail,) = ses.accepted
     assert mail["Destination"] == {"ToAddresses": ["success+probe@simulator.amazonses.com"]}
     logs, metrics = printed(capsys.readouterr().out)
@@ -150,16 +150,20 @@ def test_a_probe_goes_in_by_the_topic_comes_out_as_an_email_and_counts_as_nothin
     assert line["message_id"] == message_id(order_id, Lane.PROBE)
     assert line["latency_ms"] >= 0
     assert "reason" not in line
+    told_by = {"orderId": order_id, "status": "DELIVERED", "reason": "", "latencyMs": line["latency_ms"]}
+    assert answer == told_by, "what the gate goes by"
 
 
 def test_a_probe_that_nobody_takes_fails_when_its_time_is_up(
     probe: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(probe, "env", replace(probe.env, probe_seconds=20))
-    probe.handler({}, None)
+    answer = probe.handler({}, None)
     out = capsys.readouterr().out
     line = probed(out)
     assert (line["ProbeFailures"], line["status"]) == (1, "NOT SEEN")
+    assert (answer["orderId"], answer["status"], answer["latencyMs"]) == (line["order_id"], "NOT SEEN", None)
+    assert answer["reason"] == line["reason"]
     assert line["reason"] == "the ledger had no row of it 20 s after its publication"
     (log,) = printed(out)[0]
     assert (log["level"], log["message"], log["order_id"]) == ("ERROR", "probe failed", line["order_id"])

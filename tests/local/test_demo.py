@@ -217,3 +217,13 @@ def wait_for(look: Callable[[], str], wanted: str, timeout: float = 60) -> bool:
             return True
         time.sleep(0.2)
     return False
+
+
+def test_the_deployed_prober_lets_the_deployment_through_the_gate(demo: Demo) -> None:
+    result = demo.ops("gate", "--timeout", "60", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == Exit.DONE, told
+    probe = told["probes"][-1]
+    [row] = demo.stack.ledger.of_order(probe["orderId"])
+    assert (row.kind, row.status.value) == ("probe", "DELIVERED")
+    assert probe["latencyMs"] > 0

@@ -62,6 +62,9 @@ def _create() -> dict[str, Any]:
         "spendPerHour": "2",
         "spendPerDay": "10",
         "brakeFunctionName": "brake",
+        "probeFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:probe:live",
+        "alarmsTopicArn": sns.create_topic(Name="alarms")["TopicArn"],
+        "pageTopicArn": sns.create_topic(Name="page")["TopicArn"],
         "anythingElse": {"is": "ignored"},
     }
     for key in QUEUES:
