@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from observability.commands import bill, check, evaluate, mutate, render, replay, review
+from observability.commands import bill, check, diagram, evaluate, mutate, render, replay, review
 from observability.errors import ToolkitError
 
 UNUSABLE = 2
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (evaluate, replay, mutate, check, render, bill, review):
+for module in (evaluate, replay, mutate, check, render, bill, diagram, review):
     app.command(module.__name__.rsplit(".", 1)[-1])(module.command)
 
 

@@ -10,9 +10,13 @@ from functools import partial
 from typing import Any
 
 from local.config import ROOT
+from policies.listing import listing
+from policies.rules import RULES
 from tests.alarm_table import alarm_table
+from tests.architecture_page import architecture_page
+from tests.bill_page import bill_page
 from tests.cost_page import cost_page
-from tests.recorded import STACKS, program
+from tests.recorded import STACKS, program, recording
 
 PINNED = ROOT / "tests" / "pinned"
 
@@ -29,6 +33,9 @@ def _cost(stack: str) -> dict[str, Any]:
 FILES: Mapping[str, Callable[[], str]] = {
     **{f"tests/pinned/{stack}.txt": partial(_resources, stack) for stack in STACKS},
     "tests/pinned/alarms-prod.md": lambda: alarm_table(program("prod")[0]),
+    "docs/architecture.md": lambda: architecture_page(recording("prod")),
+    "docs/cost.md": lambda: bill_page([recording("prod"), recording("dev")]),
+    "docs/policies.md": lambda: listing(RULES),
     "docs/monitoring-cost.md": lambda: cost_page(
         {stack: program(stack)[1]["monitoringCost"] for stack in ("prod", "dev")}
     ),

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import botocore.session
-import jmespath  # type: ignore[import-untyped]
 import pytest
-import typer
-from botocore import xform_name
 
 from components.objectives import OBJECTIVES, least_volume, threshold
 from components.watch import HOUR, MINUTE
@@ -24,6 +19,7 @@ from handlers.mail.sending import backoff
 from handlers.telemetry.contract import METRICS, AlarmCard
 from local.config import ROOT
 from ops.cli import app
+from tests.commands import check_aws, commands, parse, without_fences, words
 from tests.recorded import STACKS, program
 
 RUNBOOK = ROOT / "docs/runbook.md"
@@ -31,7 +27,6 @@ TEXT = RUNBOOK.read_text(encoding="utf-8")
 PARTS = ("Means", "Look first", "Likely causes", "Do", "Over when")
 
 _ANCHOR = re.compile(r'^<a id="([^"]+)"></a>$', re.MULTILINE)
-_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -61,18 +56,8 @@ def alarms(stack: str) -> dict[str, dict[str, Any]]:
     return {name.removeprefix(f"mailroom-{stack}-"): dict(inputs) for name, inputs in named}
 
 
-def commands() -> list[str]:
-    """Every command line: in consoles, and in passing."""
-    consoles = re.findall(r"^ *\$ (.+)$", "\n".join(_FENCE.findall(TEXT)), re.MULTILINE)
-    return consoles + re.findall(r"`((?:python -m ops|aws) [^`]+)`", _FENCE.sub("", TEXT).replace("\n", " "))
-
-
-def words(command: str) -> list[str]:
-    return shlex.split(command, comments=True)
-
-
-OPS = sorted({command for command in commands() if command.startswith("python -m ops")})
-AWS = sorted({command for command in commands() if command.startswith("aws ")})
+OPS = sorted({command for command in commands(TEXT) if command.startswith("python -m ops")})
+AWS = sorted({command for command in commands(TEXT) if command.startswith("aws ")})
 
 
 def test_every_alarm_has_one_anchor_and_every_anchor_an_alarm() -> None:
@@ -126,7 +111,7 @@ def test_every_alarm_is_in_the_first_tables_under_its_severity() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    headings = re.findall(r"^#{1,3} (.+)$", _FENCE.sub("", TEXT), re.MULTILINE)
+    headings = re.findall(r"^#{1,3} (.+)$", without_fences(TEXT), re.MULTILINE)
     slugs = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
     places = {*_ANCHOR.findall(TEXT), *slugs}
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):
@@ -143,41 +128,12 @@ def test_every_ops_command_exists_with_its_options(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "order.json").touch()
-    parse_ops(words(command)[3:])
-
-
-def parse_ops(arguments: list[str]) -> None:
-    """Parse as the program does, without running it. Raises for what it would refuse."""
-    command: Any = typer.main.get_command(app)
-    name, context = "ops", None
-    while hasattr(command, "commands"):
-        context = command.make_context(name, list(arguments), parent=context)
-        rest = [*context._protected_args, *context.args]
-        assert rest[0] in command.commands, f"there is no command {rest[0]}"
-        name, command, arguments = rest[0], command.commands[rest[0]], rest[1:]
-    command.make_context(name, list(arguments), parent=context)
+    parse(app, words(command)[3:])
 
 
 @pytest.mark.parametrize("command", AWS)
 def test_every_aws_command_exists_with_its_options(command: str) -> None:
-    _, service, operation, *given = words(command)
-    options = {word.removeprefix("--") for word in given if word.startswith("--")}
-    if (service, operation) == ("logs", "tail"):  # the CLI's own, without a model
-        assert options <= {"since", "follow", "format", "filter-pattern"}
-        return
-    model = botocore.session.get_session().get_service_model(service)
-    operations = {xform_name(name, "-"): name for name in model.operation_names}
-    assert operation in operations
-    shape = model.operation_model(operations[operation]).input_shape
-    known = {"query", "output", "max-items"}
-    for member, kind in shape.members.items() if shape else ():
-        option = xform_name(member, "-")
-        known |= {option, f"no-{option}"} if kind.type_name == "boolean" else {option}
-    assert options <= known
-    required = {xform_name(member, "-") for member in (shape.required_members if shape else ())}
-    assert required <= {option.removeprefix("no-") for option in options}
-    if "query" in options:
-        jmespath.compile(given[given.index("--query") + 1])
+    check_aws(command)
 
 
 def test_every_output_named_exists() -> None:
