@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,15 +24,22 @@ PACK: Final = "policies"
 TIMEOUT: Final = 300
 """Seconds that a pack may take."""
 
+_SENTENCE: Final = re.compile(r"(?<=\.)\s+(?=[A-Z])")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Violation:
-    """A resource that is not as a policy wants it."""
+    """A resource that is not as a policy wants it; the message begins with what is wrong."""
 
     policy: str
     resource: str
     message: str
     level: str = "mandatory"
+
+    @property
+    def wrong(self) -> str:
+        """The first sentence of the message."""
+        return _SENTENCE.split(self.message, maxsplit=1)[0]
 
 
 def new_findings(
@@ -70,8 +78,9 @@ def violations(folder: Path, recording: Recording, python: Path | None) -> tuple
 
 
 def _violation(document: Mapping[str, Any]) -> Violation:
-    level = str(document.get("level") or "mandatory")
-    return Violation(str(document["policy"]), str(document["resource"]), str(document["message"]), level)
+    level, resource = str(document.get("level") or "mandatory"), str(document["resource"])
+    message = str(document["message"]).removeprefix(f"{resource}: ")
+    return Violation(str(document["policy"]), resource, message, level)
 
 
 def _checked(side: tuple[Estate, Recording], emitted: Emitted) -> Sequence[Finding]:

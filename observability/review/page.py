@@ -219,7 +219,7 @@ def _alarming(review: StackReview) -> Iterator[str]:
         if finding.severity is Severity.FAULT:
             yield f"{_WARNING} {escaped(finding.where)}: {escaped(finding.problem)}"
     for violation in review.violations or ():
-        yield f"{_WARNING} policy {code(violation.policy)}: {code(violation.resource)}: {escaped(violation.message)}"
+        yield f"{_WARNING} policy {code(violation.policy)}: {code(violation.resource)}: {escaped(violation.wrong)}"
     if review.after.recording is not None:
         yield from (f"alarm {code(each.name)} is gone" for each in review.alarms if each.after is None)
 

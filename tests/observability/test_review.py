@@ -395,15 +395,19 @@ def test_only_what_a_change_makes_of_the_policies_is_told(
 ) -> None:
     policies(
         "found = [r['name'] for r in recording['resources'] if not r['inputs'].get('tags')]\n"
-        "print(json.dumps([{'policy': 'tagged', 'resource': n, 'message': 'has no tags'} for n in sorted(set(found))]))"
+        "said = '{}: it has no tags. Nobody knows whose it is. Tag it.'\n"
+        "told = [{'policy': 'tagged', 'resource': n, 'message': said.format(n)} for n in sorted(set(found))]\n"
+        "print(json.dumps(told))"
     )
     repository.write("__main__.py", PROGRAM + 'made("aws:sns/topic:Topic", "news")\n')
 
     result = repository.review()
 
     assert result.exit_code == 1
-    assert "policy `tagged` (mandatory): `news`: has no tags" in section(result.stdout, "New findings")
-    assert "`orders`: has no tags" not in result.stdout
+    told = "policy `tagged` (mandatory): `news`: it has no tags. Nobody knows whose it is. Tag it."
+    assert told in section(result.stdout, "New findings")
+    assert section(result.stdout, "Look at this first").rstrip().endswith("policy `tagged`: `news`: it has no tags.")
+    assert "`orders`: it has no tags" not in result.stdout
 
 
 def test_policies_that_cannot_be_asked_stop_the_review(repository: Repository, policies: Callable[[str], None]) -> None:
