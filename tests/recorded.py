@@ -57,6 +57,18 @@ def deployed(stack: str) -> Recording:
     return Recording(project="mailroom", stack=stack, resources=tuple(recorder.resources), outputs=outputs)
 
 
+def extended(stack: str, lines: str) -> Recording:
+    """What a stack registers whose program goes on with these lines of Python."""
+    config = stack_config(stack)
+    recorder = Recorder(root=ROOT, config=config)
+    with tempfile.TemporaryDirectory(prefix="mailroom-extended-") as folder:
+        source = (ROOT / "__main__.py").read_text(encoding="utf-8")
+        Path(folder, "__main__.py").write_text(f"{source}\n{lines}", encoding="utf-8")
+        with patch.object(packaging, "layer_archive", _layer):
+            run_recorded(Path(folder), recorder, project="mailroom", stack=stack, config=config)
+    return Recording(project="mailroom", stack=stack, resources=tuple(recorder.resources))
+
+
 @cache
 def _layer() -> pulumi.FileArchive:
     """A layer that pip does not have to fetch."""
