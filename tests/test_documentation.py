@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -130,3 +131,7 @@ def test_trouble_has_a_cause_and_a_remedy_for_each_symptom() -> None:
         symptom, _, told = section.partition("\n")
         assert re.search(r"`[^`]+`|\]\(", told), f"{symptom}: neither a command nor a page to turn to"
         assert len(told.split()) > 15, symptom
+
+
+def test_the_change_that_the_example_reviews_can_be_made() -> None:
+    subprocess.run(["git", "apply", "--check", "docs/review-example.patch"], cwd=ROOT, check=True)
