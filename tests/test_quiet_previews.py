@@ -313,7 +313,7 @@ def test_each_run_builds_archives_of_its_own_and_they_are_the_same_byte_for_byte
     assert not [name for name in one if one[name] != other[name]]
 
 
-@pytest.mark.local
+@pytest.mark.proof
 def test_nor_does_a_layer_that_each_run_has_pip_build_for_itself_differ(tmp_path: Path) -> None:
     folders, (one, other) = both(ROOT, tmp_path, ["prod"], own=True)
     assert not [*differences(one, other)]

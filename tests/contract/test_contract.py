@@ -63,7 +63,7 @@ def test_any_change_to_what_an_alarm_or_a_widget_looks_at_is_noticed(stack: str)
     assert [mutant for mutant in changed if not _wrongs(stack, mutant)] == []
 
 
-PARTS = 4
+PARTS = 8
 """Of the mutants: each takes seconds, so that one part is a sample, and the others are left to `make proof`."""
 
 

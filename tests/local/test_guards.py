@@ -118,11 +118,15 @@ def without_the_mapping(drill: Drill) -> None:
 @pytest.mark.parametrize(
     ("action", "broken"),
     [
-        ("lambda:UpdateEventSourceMapping", None),
-        ("ses:PutConfigurationSetSendingOptions", None),
-        ("", without_the_mapping),
+        pytest.param("lambda:UpdateEventSourceMapping", None, id="may not disable the mapping"),
+        pytest.param(
+            "ses:PutConfigurationSetSendingOptions",
+            None,
+            id="may not pause the configuration set",
+            marks=pytest.mark.proof,
+        ),
+        pytest.param("", without_the_mapping, id="the mapping is gone"),
     ],
-    ids=["may not disable the mapping", "may not pause the configuration set", "the mapping is gone"],
 )
 def test_a_brake_that_cannot_do_its_part_pages(
     account: LocalAws, action: str, broken: Callable[[Drill], None] | None
