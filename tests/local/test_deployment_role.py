@@ -20,7 +20,7 @@ from local.deployer import DeploymentError, deploy
 from local.deployer.model import Account
 from local.emulator import Emulator
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.proof]
 
 Json = dict[str, Any]
 REGION: Final = "us-east-1"

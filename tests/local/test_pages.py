@@ -333,14 +333,15 @@ def test_a_page_names_the_orders_it_is_about(quiet: Pager) -> None:
 # ---- What its role allows ----
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "action",
     [
-        pytest.param("cloudwatch:DescribeAlarmHistory", marks=pytest.mark.proof),
-        pytest.param("logs:FilterLogEvents", marks=pytest.mark.proof),
+        "cloudwatch:DescribeAlarmHistory",
+        "logs:FilterLogEvents",
         "sns:Publish",
-        pytest.param("sqs:ChangeMessageVisibility", marks=pytest.mark.proof),
-        pytest.param("sqs:SendMessage", marks=pytest.mark.proof),
+        "sqs:ChangeMessageVisibility",
+        "sqs:SendMessage",
     ],
 )
 def test_every_permission_is_needed(action: str, others: LocalAws, receiver: Receiver) -> None:
