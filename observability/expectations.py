@@ -66,6 +66,8 @@ class Window:
         return self.after <= at <= self.by
 
     def __str__(self) -> str:
+        if self.after == self.by:
+            return f"at {spoken(self.by)}"
         return f"between {spoken(self.after)} and {spoken(self.by)}" if self.after else f"by {spoken(self.by)}"
 
 

@@ -67,6 +67,7 @@ def test_what_is_as_expected_passes(tmp_path: Path, expected: str) -> None:
     [
         ("expect: {checkout-errors-page: {fires: {by: 1h1m}}}", "fires by 1h1m: it fired at 1h2m"),
         ("expect: {checkout-errors-page: {fires: {after: 1h3m, by: 2h}}}", "between 1h3m and 2h: it fired at 1h2m"),
+        ("expect: {checkout-errors-page: {fires: {after: 1h3m, by: 1h3m}}}", "fires at 1h3m: it fired at 1h2m"),
         ("expect: {checkout-errors-page: {fires: {by: 2h, times: 2}}}", "2 times in all: it fired at 1h2m"),
         ("expect: {checkout-errors-page: quiet}", "stays quiet: it fired at 1h2m"),
         ("expect: {checkout-errors-page: {clears: {by: 1h11m}}}", "clears by 1h11m: it left ALARM for good at 1h12m"),
