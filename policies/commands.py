@@ -16,6 +16,7 @@ from rich.table import Table
 
 from observability.errors import ToolkitError
 from observability.program import Recording, record
+from observability.shell import refusing
 from policies.configuration import configured_stacks, read_configuration
 from policies.engine import Finding, Verdict, judge_stack, label, stack_of
 from policies.listing import listing
@@ -24,8 +25,8 @@ from policies.rules import RULES
 from policies.waivers import read_waivers
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FOUND, UNUSABLE = 1, 2
-"""Exit codes: a mandatory finding; what was given cannot be used."""
+FOUND = 1
+"""Exit code where there is a mandatory finding."""
 
 SHOWN: Final = 5
 """Of what is unknown, so many are named without --verbose."""
@@ -163,11 +164,5 @@ def _shown(counts: Iterable[int]) -> Iterable[str]:
 
 def main() -> None:
     """Run a command; what cannot be used is said in a sentence, with what to do about it."""
-    try:
+    with refusing():
         app(prog_name="python -m policies")
-    except ToolkitError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"error: {error}", style="red", markup=False)
-        if error.remedy:
-            console.print(error.remedy, markup=False)
-        sys.exit(UNUSABLE)

@@ -12,7 +12,8 @@ from typing import Final
 
 from observability.errors import ToolkitError
 from observability.program import Recording, record
-from policies.commands import ROOT, UNUSABLE, judged
+from observability.shell import refusing
+from policies.commands import ROOT, judged
 from policies.configuration import configured_stacks
 from policies.releases import FOLDER, Release, order, versions
 
@@ -28,13 +29,10 @@ USAGE: Final = "Say which release: make release VERSION=0.2.0"
 
 def main(arguments: Sequence[str]) -> None:
     """The command. Exit code 2 where no release can be cut."""
-    try:
+    with refusing():
         if len(arguments) != 1 or not arguments[0]:
             raise ToolkitError("no version is given", USAGE)
         cut(arguments[0], ROOT)
-    except ToolkitError as error:
-        print("\n".join(each for each in (f"error: {error}", error.remedy) if each), file=sys.stderr)
-        sys.exit(UNUSABLE)
 
 
 def cut(

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from local.config import ROOT, StackConfigError, stack_config
 from observability.errors import ToolkitError
+from observability.shell import refusing
 from ops import show
 from ops.stack import LOCAL
 from road import comment, here, promotion, pulumi_cli, rehearsal, workflows
 
 REVIEW: Final = ROOT / "build" / "review"
-UNUSABLE: Final = 2
 
 app = typer.Typer(
     help="The road from a commit to production, as the workflows take it and as it is taken here.",
@@ -164,14 +162,8 @@ def _base() -> str:
 
 def main() -> None:
     """Run a command; what cannot be used is said in a sentence, with what to do about it."""
-    try:
+    with refusing(StackConfigError):
         app(prog_name="python -m road")
-    except (ToolkitError, StackConfigError) as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"error: {error}", style="red", markup=False)
-        if remedy := getattr(error, "remedy", ""):
-            console.print(remedy, markup=False)
-        sys.exit(UNUSABLE)
 
 
 if __name__ == "__main__":

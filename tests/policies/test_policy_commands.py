@@ -14,6 +14,7 @@ from rich.console import Console
 from local.config import ROOT
 from observability.errors import ToolkitError
 from observability.review.findings import violations
+from observability.shell import UNUSABLE
 from policies import commands
 from policies.commands import main, tell
 from policies.configuration import configured_stacks
@@ -117,7 +118,7 @@ def test_without_a_name_each_configured_stack_is_judged(
 def test_what_cannot_be_used_is_said_in_a_sentence(
     arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(monkeypatch, *arguments) == commands.UNUSABLE
+    assert ended(monkeypatch, *arguments) == UNUSABLE
     printed = capsys.readouterr()
     assert said in printed.err
     assert "Traceback" not in printed.err
